@@ -1,0 +1,2 @@
+//! The binary `tramontane`.
+fn main() {}

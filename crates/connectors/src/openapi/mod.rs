@@ -1,0 +1,3 @@
+//! What every connector with an OpenAPI document shares.
+
+pub mod catalogue;

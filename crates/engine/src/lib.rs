@@ -1,0 +1,4 @@
+//! Runs definitions: pulls, transforms, pushes, decides.
+
+pub mod definitions;
+pub mod transformers;

@@ -1,0 +1,87 @@
+//! Connectors with a driver of their own: files first, later databases, brokers, mail.
+//!
+//! They do I/O, but only between `mark` and `recover`: the engine commits START with the mark before `deliver` is
+//! called, and hands the mark back after a crash.
+
+use crate::{Component, Effect, Evidence, Problem};
+use async_trait::async_trait;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A kind of subscriber with its own driver.
+pub trait SourceDriver: Component {
+    /// Opens options for pulling. No I/O yet.
+    ///
+    /// # Errors
+    /// What is wrong with the options.
+    fn source(&self, options: &Value) -> Result<Arc<dyn Source>, Vec<Problem>>;
+}
+
+/// A subscriber, ready to pull.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Reads on from the cursor (`None`: from the beginning), at most `limit` payloads.
+    async fn pull(&self, cursor: Option<&Value>, limit: usize) -> Result<Page, Failure>;
+}
+
+/// What one pull brought.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The payloads, in order.
+    pub payloads: Vec<Value>,
+    /// Where to go on; committed together with the tasks of this page.
+    pub cursor: Option<Value>,
+    /// Whether there may be more at once.
+    pub more: bool,
+    /// How far the cursor stands and how far there is to go, in the source's own unit (bytes, rows), for progress.
+    pub progress: Option<(u64, u64)>,
+}
+
+/// A kind of publisher with its own driver.
+pub trait TargetDriver: Component {
+    /// Opens options for publishing. No I/O yet.
+    ///
+    /// # Errors
+    /// What is wrong with the options.
+    fn target(&self, options: &Value) -> Result<Arc<dyn Target>, Vec<Problem>>;
+}
+
+/// A publisher, ready to deliver. One batch at a time per target.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// What a repeat does at the far side.
+    fn effect(&self) -> Effect;
+
+    /// What two targets share if they must not deliver at the same time (a file's path).
+    fn exclusive_key(&self) -> Option<String>;
+
+    /// The largest number of payloads in one batch.
+    fn batch_limit(&self) -> usize;
+
+    /// What must be known after a crash to tell what became of a batch (a file's length). Committed with START.
+    async fn mark(&self) -> Result<Value, Failure>;
+
+    /// Delivers a batch whole: when it returns `Ok`, everything is durable at the far side.
+    async fn deliver(&self, batch: &[Value]) -> Result<(), Failure>;
+
+    /// Says what became of a batch whose delivery was cut, and undoes what it can.
+    async fn recover(&self, mark: &Value, batch: &[Value]) -> Recovery;
+}
+
+/// What became of a batch whose delivery was cut.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recovery {
+    /// Nothing of it is there (any more): it can be delivered again.
+    Undone,
+    /// Cannot be told; the reason says why.
+    Unknown(Problem),
+}
+
+/// A pull or a delivery that failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What is known about the far side.
+    pub evidence: Evidence,
+    /// Why.
+    pub problem: Problem,
+}

@@ -1,0 +1,118 @@
+//! HTTP-shaped connectors: they build requests and read answers, and touch no socket.
+
+use crate::{Component, Credential, Effect, Evidence, Problem, Request, Side, Usage};
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A connector to one remote API.
+pub trait Connector: Component {
+    /// Sides that it can serve with these options (`method`, `entity`, …).
+    ///
+    /// # Errors
+    /// Unknown entity, method not offered on this side, …; places are relative to the options.
+    fn operation(&self, side: Side, options: &Value) -> Result<Arc<dyn Operation>, Vec<Problem>>;
+}
+
+/// How much preflight refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Preflight {
+    /// Missing and wrongly typed values are refused, unknown fields are warnings.
+    #[default]
+    Refuse,
+    /// Everything is a warning.
+    Warn,
+    /// Nothing is looked at but what cannot be sent at all.
+    Off,
+}
+
+/// One operation of a connector, chosen by a definition's options.
+pub trait Operation: Send + Sync {
+    /// Its name for people: "Chat Completion".
+    fn title(&self) -> &str;
+
+    /// HTTP method and path template, for messages: `POST /v1/chat/completions`.
+    fn signature(&self) -> String;
+
+    /// What a repeat does.
+    fn effect(&self, request: &Request) -> Effect;
+
+    /// The kind of credential it asks for.
+    fn credential(&self) -> Credential;
+
+    /// Checks a request and builds the HTTP call, all before a byte is sent.
+    ///
+    /// # Errors
+    /// What preflight refuses, with places as JSON pointers into the request (`/path/model_id`,
+    /// `/payload/messages/0/role`).
+    fn prepare(&self, request: &Request, preflight: Preflight) -> Result<Prepared, Vec<Problem>>;
+
+    /// Reads a complete answer.
+    fn read(&self, answer: &HttpAnswer) -> Reading;
+
+    /// The items of a list answer, in order; `None` where the answer is not a list.
+    fn items(&self, answer: &Value) -> Option<Vec<Value>>;
+
+    /// The request of the page after this one; `None` at the end of the list or where there are no pages.
+    /// `page` is how many pages were read in this walk before this one, counted from 0.
+    fn next_page(&self, request: &Request, answer: &Value, page: u32) -> Option<Request>;
+}
+
+/// A request that passed preflight.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// What is to be sent.
+    pub http: HttpRequest,
+    /// What preflight noticed and let pass.
+    pub warnings: Vec<Problem>,
+}
+
+/// What is to be sent, without base URI and credentials: those belong to the HTTP client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    pub method: &'static str,
+    /// Path and query as they go on the wire, encoded, beginning with `/`.
+    pub target: String,
+    /// Header names in lower case, and their values. `content-type` and `accept` are here, credentials are not.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; `None` sends none.
+    pub body: Option<Bytes>,
+}
+
+/// A complete answer, read under a cap.
+#[derive(Clone, Debug)]
+pub struct HttpAnswer {
+    /// The status code.
+    pub status: u16,
+    /// Header names in lower case, and their values, in the order they came.
+    pub headers: Vec<(String, String)>,
+    /// The body, decompressed.
+    pub body: Bytes,
+    /// Whether the body went on after the cap was reached: then `body` is its beginning.
+    pub truncated: bool,
+}
+
+impl HttpAnswer {
+    /// The first value of a header, asked for in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a complete answer says.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// What is known now.
+    pub evidence: Evidence,
+    /// The answer as JSON: parsed where it is JSON, the text where it is not, `null` where it is empty.
+    pub answer: Value,
+    /// What the call used.
+    pub usage: Option<Usage>,
+    /// Why it is not a success, in the service's own words where it has some.
+    pub problem: Option<Problem>,
+    /// Whether a repeat can never succeed although the evidence alone would allow one (a rate limit of zero).
+    pub permanent: bool,
+}

@@ -1,0 +1,110 @@
+//! The border: what an adapter must do. What each promise means exactly is in the suite.
+
+use crate::{
+    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, StoreError,
+    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use model::{Millis, Problem, RunId, TaskId, TaskKind};
+
+/// A durable store. Everything that returns `Ok` is on disk.
+///
+/// A batch is one transaction; one bad item does not spoil the others where the result has a value per item.
+#[async_trait]
+pub trait Store: Send + Sync {
+    // --- tasks, as the engine moves them ---------------------------------------------------------------------
+
+    /// Inserts tasks. `None` for each whose unique key exists.
+    async fn insert(&self, tasks: Vec<NewTask>) -> Result<Vec<Option<TaskId>>, StoreError>;
+
+    /// Begins a run: the run and its pull task, in one commit.
+    async fn begin_run(&self, run: NewRun) -> Result<(RunId, TaskId), StoreError>;
+
+    /// Claims due tasks in states `new`, `retry` and `waiting`.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError>;
+
+    /// Takes over claims that ran out (`all`: every claim there is, for the one engine of a SQLite store at its start).
+    /// Those not started go back to `new`, or to `failed` (`claimed_too_often`) after three claims without an end.
+    /// Those started are claimed anew for the caller, with `interrupted` set.
+    async fn take_over(&self, all: bool, now: Millis, lease_until: Millis) -> Result<Vec<Claim>, StoreError>;
+
+    /// Commits START. `false` where the claim is lost: then nothing may be sent.
+    async fn start(&self, starts: Vec<Start>) -> Result<Vec<bool>, StoreError>;
+
+    /// Extends claims. `false` where the claim is lost.
+    async fn renew(&self, tokens: Vec<Token>, lease_until: Millis) -> Result<Vec<bool>, StoreError>;
+
+    /// Gives unstarted claims back: state `new`, due now, the claim not counted.
+    async fn hand_back(&self, tokens: Vec<Token>, now: Millis) -> Result<(), StoreError>;
+
+    /// Ends attempts. `false` where the claim is lost: then nothing of that item was written.
+    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<bool>, StoreError>;
+
+    /// The earliest time at which something in these lanes can be claimed.
+    async fn next_due(&self, lanes: Vec<LaneId>) -> Result<Option<Millis>, StoreError>;
+
+    // --- lanes, cursors, runs ------------------------------------------------------------------------------
+
+    /// Numbers of lanes, made where they are new, in the order asked.
+    async fn lanes(&self, names: Vec<(TaskKind, String)>) -> Result<Vec<LaneId>, StoreError>;
+
+    /// Every lane there ever was.
+    async fn all_lanes(&self) -> Result<Vec<Lane>, StoreError>;
+
+    /// Where an incoming goes on.
+    async fn cursor(&self, lane: LaneId) -> Result<Option<Bytes>, StoreError>;
+
+    /// Sets or clears it.
+    async fn set_cursor(&self, lane: LaneId, value: Option<Bytes>, now: Millis) -> Result<(), StoreError>;
+
+    /// Runs of an incoming (`None`: all), newest first.
+    async fn runs(&self, lane: Option<LaneId>, limit: u32) -> Result<Vec<Run>, StoreError>;
+
+    /// Runs with open tasks, oldest first (`None`: of every incoming).
+    async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError>;
+
+    // --- for people -------------------------------------------------------------------------------------------
+
+    /// Counts by lane and state (`None`: of all runs).
+    async fn tally(&self, run: Option<RunId>) -> Result<Vec<Tally>, StoreError>;
+
+    /// One page of tasks, newest first.
+    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskRow>, StoreError>;
+
+    /// Everything about one task.
+    async fn task(&self, id: TaskId) -> Result<Option<TaskStory>, StoreError>;
+
+    /// Carries out a decision; a problem for each task that it does not fit, and says so without touching it.
+    async fn decide(&self, tasks: Vec<TaskId>, decided: Decided) -> Result<Vec<Result<(), Problem>>, StoreError>;
+
+    /// Sums of usage of a run (`None`: of all).
+    async fn usage(&self, run: Option<RunId>) -> Result<model::Usage, StoreError>;
+
+    // --- definitions ------------------------------------------------------------------------------------------
+
+    /// The present revision (0: nothing was ever applied) and all definitions, by kind and name.
+    async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError>;
+
+    /// Changes definitions in one commit and returns the new revision.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where the present revision is not `expected`.
+    async fn change_definitions(
+        &self,
+        expected: i64,
+        changes: Vec<DefinitionChange>,
+        now: Millis,
+    ) -> Result<i64, StoreError>;
+
+    // --- blobs and upkeep -----------------------------------------------------------------------------------
+
+    /// How many blobs there are and their bytes.
+    async fn blobs(&self) -> Result<(u64, u64), StoreError>;
+
+    /// Deletes blobs that nothing refers to and that are older than `before`; returns how many.
+    async fn sweep_blobs(&self, before: Millis) -> Result<u64, StoreError>;
+
+    /// The database's own check of itself: empty when clean.
+    async fn check(&self) -> Result<Vec<String>, StoreError>;
+}

@@ -1,0 +1,344 @@
+//! What goes over the border of the store.
+
+use bytes::Bytes;
+use model::{Evidence, Millis, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
+use serde::Serialize;
+
+/// Number of a lane: an incoming (for pulls) or a route (for pushes). Given once per name, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct LaneId(pub i64);
+
+/// A lane with its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lane {
+    /// Number.
+    pub id: LaneId,
+    /// `pull`: the name is an incoming's. `push`: a route's.
+    pub kind: TaskKind,
+    /// Name of the definition.
+    pub name: String,
+}
+
+/// A task to be inserted.
+#[derive(Clone, Debug)]
+pub struct NewTask {
+    /// Its lane; says the kind too.
+    pub lane: LaneId,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The task whose data or answer it was made from.
+    pub source: Option<TaskId>,
+    /// Smaller comes first.
+    pub priority: i64,
+    /// Not before this time.
+    pub due_at: Millis,
+    /// Tasks of one lane with the same key keep their order (from 3/8; kept from the start).
+    pub order_key: Option<String>,
+    /// At most one task ever has this key; a second insert changes nothing and gives `None`.
+    pub unique_key: Option<String>,
+    /// `New`, or an end state for data that is refused or failed at intake.
+    pub state: TaskState,
+    /// The payload as JSON text. Large ones go to a blob by themselves.
+    pub payload: Bytes,
+    /// Why it is born failed or rejected.
+    pub problem: Option<Problem>,
+}
+
+/// What one trigger of an incoming does: a run, and its pull task.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Lane of the incoming.
+    pub lane: LaneId,
+    /// Who or what triggered it: `cli`, later `schedule`, `webhook`, ….
+    pub trigger: String,
+    /// When.
+    pub at: Millis,
+    /// The pull task's payload (its parameters) as JSON text.
+    pub payload: Bytes,
+}
+
+/// The fence: what a holder of a claim shows with every further step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// The task.
+    pub task: TaskId,
+    /// The number that the claim gave it. Every claim counts it up, so an older holder is always told apart.
+    pub attempt: u32,
+}
+
+/// What to claim.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Lanes with permits, and how many tasks each may get.
+    pub lanes: Vec<(LaneId, u32)>,
+    /// The time.
+    pub now: Millis,
+    /// When the claim runs out unless renewed.
+    pub lease_until: Millis,
+}
+
+/// A claimed task. In the order of lane (as asked), priority, due time, number.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The fence.
+    pub token: Token,
+    /// Its lane.
+    pub lane: LaneId,
+    /// Its run.
+    pub run: RunId,
+    /// The task it was made from.
+    pub source: Option<TaskId>,
+    /// Attempts that ended in `Next::Retry` since the start, the last page, or the last decision of a person.
+    pub tries: u32,
+    /// Claims since the last recorded end, this one included.
+    pub claims: u32,
+    /// The payload as JSON text.
+    pub payload: Bytes,
+    /// Where a `Next::Again` or `Next::Waiting` left off.
+    pub resume: Option<Bytes>,
+    /// An attempt that was started and never ended.
+    pub interrupted: Option<Interrupted>,
+}
+
+/// An attempt that was started and never ended.
+#[derive(Clone, Debug)]
+pub struct Interrupted {
+    /// Its number.
+    pub attempt: u32,
+    /// When START was committed.
+    pub started_at: Millis,
+    /// The request that START recorded.
+    pub request: Option<Bytes>,
+    /// The mark that START recorded.
+    pub mark: Option<Bytes>,
+}
+
+/// START: committed before the first byte leaves.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The fence.
+    pub token: Token,
+    /// The time.
+    pub at: Millis,
+    /// Revision of the definitions that the attempt runs with.
+    pub revision: i64,
+    /// The request as JSON text, secrets never in it. `None`: the payload as it is.
+    pub request: Option<Bytes>,
+    /// What a driver needs to recognise a cut delivery.
+    pub mark: Option<Bytes>,
+}
+
+/// The end of an attempt: outcome, what the task does next, and everything that follows from it, in one commit.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// The fence.
+    pub token: Token,
+    /// What the attempt showed.
+    pub end: AttemptEnd,
+    /// Where the task goes.
+    pub next: Next,
+    /// Tasks made from the data or the answer.
+    pub new_tasks: Vec<NewTask>,
+    /// Cursor of an incoming to be set (`Some(value)`) or cleared (`None`).
+    pub cursor: Option<(LaneId, Option<Bytes>)>,
+    /// Replaces the task's resume value.
+    pub resume: Option<Bytes>,
+}
+
+/// What an attempt showed.
+#[derive(Clone, Debug)]
+pub struct AttemptEnd {
+    /// The attempt's number: the token's, or an interrupted one's.
+    pub number: u32,
+    /// When.
+    pub at: Millis,
+    /// What is known.
+    pub evidence: Evidence,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Why it is no success.
+    pub problem: Option<Problem>,
+    /// The answer as JSON text.
+    pub answer: Option<Bytes>,
+    /// The answer's headers as a JSON object, secrets redacted.
+    pub headers: Option<Bytes>,
+    /// What the call used.
+    pub usage: Option<Usage>,
+    /// The request, where no START recorded it (preflight refused it).
+    pub request: Option<Bytes>,
+}
+
+/// Where a task goes after an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Done.
+    Finished,
+    /// Given up.
+    Failed,
+    /// May have worked: a person decides.
+    Unknown,
+    /// Passed over.
+    Skipped,
+    /// Another attempt not before this time; counts a try.
+    Retry(Millis),
+    /// Goes on at once with its next page or step: state `new`, tries and claims count anew.
+    Again(Millis),
+    /// Expects something from outside; looked at again at this time. Tries and claims count anew.
+    Waiting(Millis),
+}
+
+/// What a person does with tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Run again: from any state that is not open. Tries count anew.
+    Retry,
+    /// An `unknown` task is known to have worked.
+    ResolveFinished,
+    /// An `unknown` task is known not to have worked, and is given up.
+    ResolveFailed,
+    /// An `unknown` task is sent again.
+    ResolveResend,
+    /// An open task that is not being processed ends as `skipped`.
+    Cancel,
+    /// As `Cancel`; also for `failed`, `rejected` and `unknown` tasks, which are then no longer counted as trouble.
+    Skip,
+}
+
+/// A decision with who and why.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// What.
+    pub decision: Decision,
+    /// Who: a user's name, `cli`, a rule.
+    pub by: String,
+    /// Why, in their words.
+    pub why: Option<String>,
+    /// When.
+    pub at: Millis,
+}
+
+/// Counts by run, lane and state; kept in the same commits as the tasks, so asking is cheap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Run.
+    pub run: RunId,
+    /// Lane.
+    pub lane: LaneId,
+    /// State.
+    pub state: TaskState,
+    /// How many tasks.
+    pub count: u64,
+}
+
+/// Which tasks to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Only this state.
+    pub state: Option<TaskState>,
+    /// Only this lane.
+    pub lane: Option<LaneId>,
+    /// Only this run.
+    pub run: Option<RunId>,
+    /// Only numbers below this one: the next page.
+    pub before: Option<TaskId>,
+    /// At most this many, 1,000 a call.
+    pub limit: u32,
+}
+
+/// A task as lists show it: no payload.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskRow {
+    /// Number.
+    pub id: TaskId,
+    /// Lane.
+    pub lane: LaneId,
+    /// Run.
+    pub run: RunId,
+    /// The task it was made from.
+    pub source: Option<TaskId>,
+    /// State.
+    pub state: TaskState,
+    /// Attempts that have a record.
+    pub attempts: u32,
+    /// When it may be claimed; of a processing task, when its claim runs out.
+    pub due_at: Millis,
+    /// When it was accepted.
+    pub created_at: Millis,
+    /// When it reached an end state.
+    pub finished_at: Option<Millis>,
+    /// The problem of the last attempt that ended with one.
+    pub problem: Option<Problem>,
+}
+
+/// Everything about one task.
+#[derive(Clone, Debug)]
+pub struct TaskStory {
+    /// The task.
+    pub row: TaskRow,
+    /// Payload as JSON text.
+    pub payload: Bytes,
+    /// Where it left off.
+    pub resume: Option<Bytes>,
+    /// Attempts in order.
+    pub attempts: Vec<AttemptStory>,
+    /// Decisions of people, in order.
+    pub decisions: Vec<Decided>,
+    /// Tasks made from it.
+    pub made: Vec<TaskId>,
+}
+
+/// Everything about one attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptStory {
+    /// Number.
+    pub number: u32,
+    /// When START was committed; `None` where it never was.
+    pub started_at: Option<Millis>,
+    /// Revision of the definitions.
+    pub revision: Option<i64>,
+    /// The request as JSON text.
+    pub request: Option<Bytes>,
+    /// A driver's mark.
+    pub mark: Option<Bytes>,
+    /// How it ended; `None` where it has not.
+    pub end: Option<AttemptEnd>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Number.
+    pub id: RunId,
+    /// Lane of its incoming.
+    pub lane: LaneId,
+    /// Who or what triggered it.
+    pub trigger: String,
+    /// When.
+    pub started_at: Millis,
+}
+
+/// A definition as stored: references to secrets and variables unresolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StoredDefinition {
+    /// `http_clients`, `incoming`, `outgoing`, `routes`, ….
+    pub kind: String,
+    /// Name within the kind.
+    pub name: String,
+    /// JSON text.
+    pub body: String,
+    /// The revision that last changed it.
+    pub revision: i64,
+}
+
+/// A change of one definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefinitionChange {
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// The new JSON text; `None` deletes it.
+    pub body: Option<String>,
+}

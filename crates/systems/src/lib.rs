@@ -1,0 +1,1 @@
+//! Connectors with drivers of their own.

@@ -1,0 +1,2 @@
+//! Generated things, each with `--check`.
+fn main() {}
