@@ -4,6 +4,12 @@ pub mod clock;
 pub mod crash;
 pub mod decide;
 pub mod definitions;
+pub mod engine;
 pub mod exchange;
+pub mod flow;
 pub mod random;
 pub mod transformers;
+pub mod work;
+
+pub use engine::{Begun, Engine, Parts, RunOptions};
+pub use work::{WorkEnd, WorkOptions};

@@ -13,6 +13,9 @@ use model::{Millis, Problem, RunId, TaskId, TaskKind};
 /// A batch is one transaction; one bad item does not spoil the others where the result has a value per item.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// What tells this store from every other: 8 random hex characters, given when it was made.
+    fn id(&self) -> &str;
+
     // --- tasks, as the engine moves them ---------------------------------------------------------------------
 
     /// Inserts tasks. `None` for each whose unique key exists.

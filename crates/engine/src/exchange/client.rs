@@ -247,7 +247,12 @@ impl Client {
                 Err(_) => ("timeout_idle", format!("the answer stalled for {} s", self.idle.as_secs_f64())),
             };
             let problem = Problem::new(code, reason);
-            return Exchanged::Lost { evidence: Evidence::Unknown, problem, status: Some(status), partial: body.take() };
+            return Exchanged::Lost {
+                evidence: Evidence::Unknown,
+                problem,
+                status: Some(status),
+                partial: body.take(),
+            };
         }
     }
 
@@ -262,7 +267,10 @@ impl Client {
             return lost(Evidence::NotSent, Problem::new("connect_failed", reason).hint(hint));
         }
         let code = if error.is_timeout() { "timeout_total" } else { "connection_lost" };
-        lost(Evidence::Unknown, Problem::new(code, format!("the connection was lost after the request was sent: {cause}")))
+        lost(
+            Evidence::Unknown,
+            Problem::new(code, format!("the connection was lost after the request was sent: {cause}")),
+        )
     }
 }
 
