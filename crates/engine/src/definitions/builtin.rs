@@ -1,13 +1,21 @@
-//! Parts that the engine itself provides.
+//! The parts that the engine itself provides: subscribers `inline` and `answers`, publisher `none`.
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// The subscriber whose payloads stand in the definition.
+pub const INLINE: &str = "inline";
+/// The subscriber that listens to the answers of a route.
+pub const ANSWERS: &str = "answers";
+/// The publisher that sends nothing.
+pub const NONE: &str = "none";
 
 /// Options of the subscriber `inline`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineOptions {
-    /// The payloads.
+    /// The payloads, in order.
     pub payloads: Vec<Value>,
 }
 
@@ -36,3 +44,8 @@ pub enum On {
     /// All of these.
     All,
 }
+
+/// Options of the publisher `none`: there are none.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoneOptions {}

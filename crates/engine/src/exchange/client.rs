@@ -335,13 +335,18 @@ fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
     builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
 }
 
-fn base_url(text: &str) -> Result<Url, Problem> {
+/// Reads a base URI.
+///
+/// # Errors
+/// `base_uri_wrong` for what is none; the reason repeats nothing that could be a password.
+pub(crate) fn base_url(text: &str) -> Result<Url, Problem> {
+    let shown = if text.contains('@') { "this".to_owned() } else { format!("\"{text}\"") };
     let wrong = |reason: String| {
         Problem::new("base_uri_wrong", reason).at("base_uri").hint("write it as https://api.mistral.ai")
     };
-    let url = Url::parse(text).map_err(|error| wrong(format!("\"{text}\" is no URI: {error}")))?;
+    let url = Url::parse(text).map_err(|error| wrong(format!("{shown} is no URI: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(wrong(format!("\"{text}\" is no http or https URI with a host")));
+        return Err(wrong(format!("{shown} is no http or https URI with a host")));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("a base URI has no user, password, query or fragment".to_owned()));

@@ -9,4 +9,5 @@ mod redact;
 
 pub use address::is_private;
 pub use client::{Client, Exchanged, Keys};
+pub(crate) use client::base_url;
 pub use redact::redact_headers;
