@@ -1,3 +1,4 @@
 //! What every connector with an OpenAPI document shares.
 
 pub mod catalogue;
+pub mod example;
