@@ -144,27 +144,15 @@ fn merge(flat: &mut Map<String, Value>, other: Map<String, Value>) {
                 old.extend(fresh);
             }
             ("enum", Value::Array(old), Value::Array(new)) => old.retain(|value| new.contains(value)),
-            ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", old, new) => {
-                if new.as_f64() > old.as_f64() {
-                    *old = new;
-                }
+            ("minimum" | "exclusiveMinimum" | "minLength" | "minItems", old, new) if new.as_f64() > old.as_f64() => {
+                *old = new
             }
-            ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", old, new) => {
-                if new.as_f64() < old.as_f64() {
-                    *old = new;
-                }
+            ("maximum" | "exclusiveMaximum" | "maxLength" | "maxItems", old, new) if new.as_f64() < old.as_f64() => {
+                *old = new
             }
-            ("type", old, new) => {
-                // A list gives way to a single type, and "number" to "integer".
-                if old.is_array() || new == "integer" {
-                    *old = new;
-                }
-            }
-            ("additionalProperties", old, new) => {
-                if new == Value::Bool(false) || *old == Value::Bool(true) {
-                    *old = new;
-                }
-            }
+            // A list gives way to a single type, and "number" to "integer".
+            ("type", old, new) if old.is_array() || new == "integer" => *old = new,
+            ("additionalProperties", old, new) if new == Value::Bool(false) || *old == Value::Bool(true) => *old = new,
             _ => {}
         }
     }
