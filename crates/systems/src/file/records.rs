@@ -37,7 +37,7 @@ impl Records {
     /// `input` stands at the beginning of the file, where the header is.
     pub(super) fn open(input: &mut Input, at: Position, dialect: Dialect, limit: usize) -> Result<Self, Stop> {
         let mut parser = csv_core::ReaderBuilder::new().delimiter(dialect.delimiter).quote(dialect.quote).build();
-        // A fresh parser takes a mark of UTF-8 away; `Input` does that, and in the midst of a file it is data.
+        // A fresh parser takes a mark of UTF-8 away from what it sees first. `Input` has done that; here it is data.
         parser.read_record(b"\n", &mut [0], &mut [0]);
         let mut records = Self { parser, names: Vec::new(), null: dialect.null, record: Record::default(), limit };
         match dialect.names {
@@ -77,7 +77,8 @@ impl Records {
             if !at_end_of_file {
                 input.take(read);
             }
-            if input.offset - start > self.limit as u64 {
+            let line_break = u64::from(result == ReadRecordResult::Record && !at_end_of_file);
+            if input.offset - start - line_break > self.limit as u64 {
                 return Err(Stop::Problem(json::too_large(line, self.limit)));
             }
             match result {

@@ -32,6 +32,7 @@ fn nested(depth: usize) -> Vec<u8> {
 #[test]
 fn jsonl() {
     let deep = [b"1\n".as_slice(), &nested(10_000), b"\n2\n"].concat();
+    let deep_and_last = nested(10_000);
     check(
         &json!({}),
         &[
@@ -51,6 +52,7 @@ fn jsonl() {
             ("a.jsonl", b"{\"a\": \"\xC3", json!([]), ("line_torn", 1)),
             ("a.jsonl", b"1\nNaN\n", json!([1]), ("row_not_json", 2)),
             ("a.jsonl", &deep, json!([1]), ("row_too_deep", 2)),
+            ("a.jsonl", &deep_and_last, json!([]), ("row_too_deep", 1)),
         ],
     );
 }
@@ -126,6 +128,7 @@ fn csv() {
         &own,
         &[
             ("a.txt", b"1;'x;''y'\nNULL;", json!([{"a": "1", "b": "x;'y"}, {"a": null, "b": ""}]), ("", 0)),
+            ("a.txt", b"1;2\n\xEF\xBB\xBF3;4\n", json!([{"a": "1", "b": "2"}, {"a": "\u{feff}3", "b": "4"}]), ("", 0)),
             ("a.txt", b"1;2\n1;2;3\n", json!([{"a": "1", "b": "2"}]), ("row_cells", 2)),
         ],
     );
@@ -140,7 +143,7 @@ fn rows_over_the_limit_are_refused() {
             ("a.jsonl", b"\"1234567\"\n\"12345678\"\n1\n", json!(["1234567"]), ("row_too_large", 2)),
             ("a.jsonl", b"\"12345678\"", json!([]), ("row_too_large", 1)),
             ("a.json", b"[\"1234567\",\n\"12345678\",1]", json!(["1234567"]), ("row_too_large", 2)),
-            ("a.csv", b"a,b\n1234,678\n12345,7890\n", json!([{"a": "1234", "b": "678"}]), ("row_too_large", 3)),
+            ("a.csv", b"a,b\r\n1234,6789\r\n12345,6789\r\n", json!([{"a": "1234", "b": "6789"}]), ("row_too_large", 3)),
         ],
     );
 }
@@ -182,6 +185,8 @@ fn problems_say_where_in_the_row() {
     let cases = [
         ("a.jsonl", "[1, }]\n", "column 5: this is no json: expected value"),
         ("a.json", "[1,\n {\"a\" 1}]", "byte 11: this is no json: expected `:`"),
+        ("a.json", "[{\"a\": 1,\n \"b\" 2}]", "byte 16: this is no json: expected `:`"),
+        ("a.json", "[1,]", "byte 4: this is no json: expected value"),
         ("a.json", "[1 2]", "byte 4: this is no json: expected `,` or `]`"),
     ];
     for (name, content, reason) in cases {
