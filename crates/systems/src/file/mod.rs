@@ -39,6 +39,10 @@ impl Component for FileSubscriber {
     fn validate(&self, options: &Value) -> Vec<Problem> {
         options::subscriber(options).err().unwrap_or_default()
     }
+
+    fn path_options(&self) -> &'static [&'static str] {
+        &["path"]
+    }
 }
 
 impl SourceDriver for FileSubscriber {
@@ -62,6 +66,10 @@ impl Component for FilePublisher {
 
     fn validate(&self, options: &Value) -> Vec<Problem> {
         options::publisher(options).err().unwrap_or_default()
+    }
+
+    fn path_options(&self) -> &'static [&'static str] {
+        &["path"]
     }
 }
 

@@ -18,7 +18,7 @@ const MOST_LINE_BYTES: u32 = 1 << 30;
 #[serde(deny_unknown_fields)]
 pub(super) struct SubscriberOptions {
     /// The file. A relative path begins at the folder of the definitions.
-    #[schemars(length(min = 1), extend("format" = "file-path"))]
+    #[schemars(length(min = 1))]
     path: String,
     /// How the file is written. By default its extension says it: `.jsonl` and `.ndjson`, `.json`, `.csv` and `.tsv`.
     #[serde(default)]
@@ -98,7 +98,7 @@ impl Default for Header {
 pub(super) struct PublisherOptions {
     /// The file; it and its folder are made if they are missing. A relative path begins at the folder of the
     /// definitions.
-    #[schemars(length(min = 1), extend("format" = "file-path"))]
+    #[schemars(length(min = 1))]
     path: String,
     /// How the file is written. `.jsonl` and `.ndjson` need not say it.
     #[serde(default)]

@@ -64,7 +64,7 @@ impl Target for FileTarget {
     }
 
     fn exclusive_key(&self) -> Option<String> {
-        Some(format!("file:{}", canonical(&self.path).display()))
+        Some(canonical(&self.path).display().to_string())
     }
 
     fn batch_limit(&self) -> usize {

@@ -74,10 +74,10 @@ fn wrong_options_are_named_with_their_place() {
     }
 }
 
-/// Loaders find the options that are paths by this mark.
 #[test]
-fn paths_are_marked_in_the_schema() {
-    for schema in [FileSubscriber.schema(), FilePublisher.schema()] {
-        assert_eq!(schema["properties"]["path"]["format"], "file-path");
+fn the_path_is_named_as_one() {
+    for part in [&FileSubscriber as &dyn Component, &FilePublisher] {
+        assert_eq!(part.path_options(), ["path"]);
+        assert!(part.schema()["properties"]["path"].is_object());
     }
 }

@@ -135,6 +135,8 @@ fn one_file_has_one_key_by_whatever_way_it_is_reached() {
     assert!(keys().iter().all(|key| *key == before), "{:?}", keys());
     desk.run(target(&desk, "link/a.jsonl").mark()).unwrap();
     assert!(keys().iter().all(|key| *key == before), "{:?}", keys());
+    let real = std::fs::canonicalize(desk.path("real/a.jsonl")).unwrap();
+    assert_eq!(before, Some(real.display().to_string()));
     assert_ne!(target(&desk, "real/b.jsonl").exclusive_key(), before);
     assert_ne!(target(&desk, "new/real/a.jsonl").exclusive_key(), before);
 }
