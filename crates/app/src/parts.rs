@@ -7,7 +7,7 @@ use std::sync::Arc;
 pub(crate) fn registry() -> Registry {
     Registry::default()
         .connector(connectors::mistral::connector())
-        .source(Arc::new(systems::file::Subscriber))
-        .target(Arc::new(systems::file::Publisher))
+        .source(Arc::new(systems::file::FileSubscriber))
+        .target(Arc::new(systems::file::FilePublisher))
         .transformers(engine::transformers::parts())
 }

@@ -11,9 +11,10 @@ mod summary;
 mod tasks;
 
 use crate::exit::Exit;
-use crate::print::Printer;
+use crate::print::{Printer, time};
 use crate::settings;
 use clap::{Parser, Subcommand};
+use engine::clock::{Clock, SystemClock};
 use model::Problem;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -115,8 +116,8 @@ impl Context {
 
 /// Opens a store for work.
 pub(crate) fn open_engine_store(folder: &std::path::Path) -> Result<Arc<dyn Store>, Failure> {
-    let holder = format!("process {}", std::process::id());
-    Ok(Arc::new(SqliteStore::open(folder, Access::Engine { holder })?))
+    let holder = format!("process {}, since {}", std::process::id(), time(SystemClock.now()));
+    Ok(Arc::new(SqliteStore::open(folder, Access::Engine(holder))?))
 }
 
 /// Runs a command and says how it ended.

@@ -157,3 +157,9 @@ CREATE TABLE definition_history (
     body     TEXT,                    -- NULL: deleted
     PRIMARY KEY (revision, kind, name)
 ) STRICT, WITHOUT ROWID;
+
+-- What tells this store from every other. One row.
+CREATE TABLE identity (
+    id TEXT NOT NULL                  -- 8 random hex digits
+) STRICT;
+INSERT INTO identity (id) VALUES (lower(hex(randomblob(4))));

@@ -44,6 +44,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Option<Writer>,
     blobs: Blobs,
+    id: String,
     _lock: Option<File>,
 }
 
@@ -67,7 +68,9 @@ impl SqliteStore {
             }
             Access::Read => (None, None),
         };
-        Ok(Self { readers: Readers::open(folder.to_owned())?, writer, blobs, _lock: lock })
+        let readers = Readers::open(folder.to_owned())?;
+        let id = readers.identity()?;
+        Ok(Self { readers, writer, blobs, id, _lock: lock })
     }
 
     /// The blobs beside the database, for what is too long to be held whole.
@@ -136,6 +139,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     async fn insert(&self, tasks: Vec<NewTask>, now: Millis) -> Result<Vec<Option<TaskId>>, StoreError> {
         let tasks = bodies::spill(&self.blobs, tasks, now).await?;
         self.write(move |write| tasks.iter().map(|task| tasks::insert(write, task, now)).collect()).await

@@ -28,6 +28,11 @@ impl Readers {
         Ok(Self(Arc::new(Pool { folder, permits, idle: Mutex::new(vec![first]) })))
     }
 
+    /// The store's identity. Asked once, when it is opened.
+    pub(super) fn identity(&self) -> Result<String, StoreError> {
+        self.0.ask(|db| Ok(db.query_row("SELECT id FROM identity", [], |row| row.get(0))?))
+    }
+
     /// Asks within one snapshot, on a thread that may wait for the disk.
     pub(super) async fn read<T: Send + 'static>(
         &self,
@@ -44,6 +49,7 @@ impl Readers {
 }
 
 impl Pool {
+    /// As [`Readers::read`], on this thread.
     fn ask<T>(&self, question: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut db = match idle {
