@@ -100,7 +100,7 @@ impl Compiler<'_> {
         routes
             .map(|(name, route)| {
                 // A problem here is reported once, by the route itself.
-                let chain = self.chain(&route.transformers).unwrap_or_default();
+                let chain = self.chain(&route.transformers).map_err(|_| Vec::new())?;
                 Ok(Feed { lane: self.lane(TaskKind::Push, name)?, chain })
             })
             .collect()
