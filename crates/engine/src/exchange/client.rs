@@ -107,6 +107,12 @@ impl Client {
         &self.name
     }
 
+    /// Where it is, without a slash at the end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Permits for calls under way, shared by all routes.
     #[must_use]
     pub fn permits(&self) -> &Arc<Semaphore> {

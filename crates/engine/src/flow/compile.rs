@@ -100,7 +100,7 @@ impl Compiler<'_> {
         routes
             .map(|(name, route)| {
                 // A problem here is reported once, by the route itself.
-                let chain = self.chain(&route.transformers).unwrap_or_default();
+                let chain = self.chain(&route.transformers).map_err(|_| Vec::new())?;
                 Ok(Feed { lane: self.lane(TaskKind::Push, name)?, chain })
             })
             .collect()
@@ -265,7 +265,7 @@ impl Compiler<'_> {
 ///
 /// # Errors
 /// A secret or variable that is not set, a base URI that is none or is private.
-fn open_client(name: &str, definition: &HttpClient, variables: &dyn Variables) -> Result<Client, Problem> {
+pub fn open_client(name: &str, definition: &HttpClient, variables: &dyn Variables) -> Result<Client, Problem> {
     let base_uri = resolve(&definition.base_uri, variables).map_err(|problem| problem.within("base_uri"))?;
     let key = |option: &'static str, text: &Option<String>| {
         text.as_deref()

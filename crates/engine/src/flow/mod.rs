@@ -6,7 +6,7 @@ mod compile;
 mod pull;
 mod push;
 
-pub use compile::{Parts, compile};
+pub use compile::{Parts, compile, open_client};
 pub use pull::{Feed, HttpPull, Listener, PullFlow, PullSource};
 pub use push::{HttpPush, PushFlow, PushTarget, Refused};
 
