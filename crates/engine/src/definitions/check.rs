@@ -41,17 +41,21 @@ pub fn check(draft: &Draft, stored: &[StoredDefinition], registry: &Registry) ->
         found.extend(part_problems(kind, value, &named, registry));
         problems.extend(found.into_iter().map(|problem| located(problem, kind, name, origin)));
     }
-    problems.extend(named.cycles().into_iter().map(|problem| {
+    let at_definition = |problem: Problem| {
         let origin = all.iter().find(|((kind, name), _)| problem.place == format!("{kind}.{name}"));
         at_origin(problem, "", origin.and_then(|(_, (_, origin))| *origin))
-    }));
+    };
+    problems.extend(named.cycles().into_iter().map(at_definition));
     // Stable: what has no line stays where it was found.
     problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
     let values = all.iter().map(|((kind, name), (value, _))| (*kind, *name, *value));
-    Ok(Checked { definitions: deserialise(values)?, warnings: problems })
+    match deserialise(values) {
+        Ok(definitions) => Ok(Checked { definitions, warnings: problems }),
+        Err(found) => Err(found.into_iter().map(at_definition).chain(problems).collect()),
+    }
 }
 
 /// Reads stored definitions, which were checked when they were applied.
@@ -85,9 +89,7 @@ pub(super) fn parse_stored(
     parsed
 }
 
-fn deserialise<'a>(
-    values: impl Iterator<Item = (Kind, &'a str, &'a Value)>,
-) -> Result<Definitions, Vec<Problem>> {
+fn deserialise<'a>(values: impl Iterator<Item = (Kind, &'a str, &'a Value)>) -> Result<Definitions, Vec<Problem>> {
     let mut definitions = Definitions::default();
     let mut problems = Vec::new();
     for (kind, name, value) in values {

@@ -3,8 +3,8 @@
 use super::kind::{self, Kind};
 use super::node::{Content, Member, Node};
 use super::{shape, yaml};
-use model::{Problem, Registry};
 use model::request::kind_of;
+use model::{Problem, Registry};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -116,9 +116,10 @@ impl Draft {
                 }
                 // Without the steps that lead nowhere (`./`), so that one file has one name.
                 let anchored: PathBuf = folder.join(&*path).components().collect();
-                *path = anchored.into_os_string().into_string().map_err(|_| {
-                    vec![in_file("not_utf8", folder, "the name of this folder is no UTF-8".to_owned())]
-                })?;
+                *path = anchored
+                    .into_os_string()
+                    .into_string()
+                    .map_err(|_| vec![in_file("not_utf8", folder, "the name of this folder is no UTF-8".to_owned())])?;
             }
         }
         Ok(())
@@ -177,16 +178,19 @@ fn read_folder(shown: &Path, folder: &Path) -> Result<Vec<Source>, Vec<Problem>>
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(|error| vec![unreadable(shown, &error)])?.file_name();
-        let is_definitions = Path::new(&name).extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
-            && !name.as_encoded_bytes().starts_with(b".");
+        let is_definitions =
+            Path::new(&name).extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+                && !name.as_encoded_bytes().starts_with(b".");
         if is_definitions {
             names.push(name);
         }
     }
     names.sort();
     if names.is_empty() {
-        return Err(vec![in_file("no_definitions", shown, "there is no definitions file in this folder".to_owned())
-            .hint("definitions are files that end in .yaml, .yml or .json, right in the folder")]);
+        return Err(vec![
+            in_file("no_definitions", shown, "there is no definitions file in this folder".to_owned())
+                .hint("definitions are files that end in .yaml, .yml or .json, right in the folder"),
+        ]);
     }
     if names.len() > MAX_FILES {
         let reason = format!("there are {} definitions files in this folder, more than {MAX_FILES}", names.len());
@@ -260,14 +264,20 @@ fn decode(source: &Source) -> Result<String, Problem> {
     let text = std::str::from_utf8(&source.bytes).map_err(|error| {
         let before = &source.bytes[..error.valid_up_to()];
         let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-        Problem::new("not_utf8", format!("byte {column} of this line is no UTF-8")).line(line_at(before)).hint("save the file as UTF-8")
+        Problem::new("not_utf8", format!("byte {column} of this line is no UTF-8"))
+            .line(line_at(before))
+            .hint("save the file as UTF-8")
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if let Some(at) = text.find(|letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{85}')) {
+    if let Some(at) = text.find(|letter: char| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{85}'))
+    {
         let code = text[at..].chars().next().map_or(0, u32::from);
-        return Err(Problem::new("control_character", format!("there is a control character (U+{code:04X}) in this line"))
-            .line(line_at(&text.as_bytes()[..at]))
-            .hint("write it as an escape in a double-quoted text, for example \"\\u0000\""));
+        return Err(Problem::new(
+            "control_character",
+            format!("there is a control character (U+{code:04X}) in this line"),
+        )
+        .line(line_at(&text.as_bytes()[..at]))
+        .hint("write it as an escape in a double-quoted text, for example \"\\u0000\""));
     }
     Ok(if source.name.ends_with(".json") { join_surrogates(text) } else { text.to_owned() })
 }

@@ -64,7 +64,8 @@ pub(super) fn unknown(word: &str) -> model::Problem {
     let known = Kind::ALL.map(Kind::as_str);
     if LATER.contains(&word) {
         let reason = format!("this version does not know the kind \"{word}\" yet");
-        return model::Problem::new("kind_not_built", reason).hint(format!("leave it out; known are: {}", known.join(", ")));
+        return model::Problem::new("kind_not_built", reason)
+            .hint(format!("leave it out; known are: {}", known.join(", ")));
     }
     let problem = model::Problem::new("unknown_kind", format!("there is no kind of definition \"{word}\""));
     match suggest::hint(word, known) {

@@ -97,5 +97,7 @@ pub(super) fn dotted(pointer: &str, root: &Value) -> String {
 
 /// The options of a part: its members but `type`.
 pub(super) fn options_of(part: &Map<String, Value>) -> Value {
-    Value::Object(part.iter().filter(|(key, _)| *key != "type").map(|(key, value)| (key.clone(), value.clone())).collect())
+    Value::Object(
+        part.iter().filter(|(key, _)| *key != "type").map(|(key, value)| (key.clone(), value.clone())).collect(),
+    )
 }

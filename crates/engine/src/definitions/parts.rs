@@ -90,7 +90,12 @@ fn of_driver(
     relative(open(options).unwrap_or_default(), options)
 }
 
-fn http_subscriber(connector: &dyn Connector, options: &Value, registry: &Registry, preflight: Preflight) -> Vec<Problem> {
+fn http_subscriber(
+    connector: &dyn Connector,
+    options: &Value,
+    registry: &Registry,
+    preflight: Preflight,
+) -> Vec<Problem> {
     let (mut problems, request) = http_part::<HttpSubscriberOptions>(connector, options, Side::Subscriber, registry);
     let Some(request) = request.filter(|_| problems.is_empty()) else { return problems };
     // Without input transformers the request is known now, so what preflight would say is known too.

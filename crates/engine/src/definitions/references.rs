@@ -67,7 +67,8 @@ impl<'a> Named<'a> {
             return self.unknown(Kind::HttpClients, Some(name), &place);
         };
         let prototype = text(client, "prototype").filter(|prototype| *prototype != connector)?;
-        let reason = format!("the HTTP client \"{name}\" is made from {prototype}, this part needs one from {connector}");
+        let reason =
+            format!("the HTTP client \"{name}\" is made from {prototype}, this part needs one from {connector}");
         let fitting = self.all(Kind::HttpClients).filter(|(_, client)| text(client, "prototype") == Some(connector));
         let fitting: Vec<&str> = fitting.map(|(name, _)| name).collect();
         let hint = match fitting.as_slice() {

@@ -21,7 +21,11 @@ pub(super) struct Shapes(BTreeMap<Kind, Checker>);
 
 impl Shapes {
     pub(super) fn compile() -> Result<Self, Problem> {
-        Kind::ALL.into_iter().map(|kind| Ok((kind, Checker::compile(&schema(kind))?))).collect::<Result<_, _>>().map(Self)
+        Kind::ALL
+            .into_iter()
+            .map(|kind| Ok((kind, Checker::compile(&schema(kind))?)))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Everything about a definition that can be told without looking at its parts or at other definitions.
@@ -75,9 +79,7 @@ fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem>
         }
     }
     if kind == Kind::HttpClients {
-        if let Some(text) = definition.get("base_uri").and_then(Value::as_str) {
-            problems.extend(bad_base_uri(text).map(|problem| problem.at("base_uri")));
-        }
+        problems.extend(bad_client(definition));
         for field in SECRET_FIELDS {
             if let Some(text) = definition.get(field).and_then(Value::as_str) {
                 problems.extend(key_problem(text).map(|problem| problem.at(field)));
@@ -104,12 +106,19 @@ pub(super) fn paths(kind: Kind, definition: &Value, registry: &Registry) -> Vec<
     names(registry, chosen).iter().map(|name| format!("{part}.{name}")).collect()
 }
 
-fn bad_base_uri(text: &str) -> Option<Problem> {
-    match variables::pieces(text) {
-        Err(problem) => Some(problem),
-        // What it will be is known at use alone, and looked at then.
-        Ok(_) if variables::has_references(text) => None,
-        Ok(_) => exchange::base_url(&text.replace("$${", "${")).err(),
+/// What would keep an HTTP client from being opened. What its base URI will be is not known where it has references.
+fn bad_client(definition: &Value) -> Option<Problem> {
+    let text = definition.get("base_uri")?.as_str()?;
+    if let Err(problem) = variables::pieces(text) {
+        return Some(problem.at("base_uri"));
+    }
+    if variables::has_references(text) {
+        return None;
+    }
+    let base_uri = text.replace("$${", "${");
+    match serde_json::from_value(definition.clone()) {
+        Ok(client) => exchange::judge(&client, &base_uri).err(),
+        Err(_) => exchange::base_url(&base_uri).err(),
     }
 }
 
@@ -120,7 +129,8 @@ fn key_problem(text: &str) -> Option<Problem> {
     if variables::has_references(text) {
         return None;
     }
-    let problem = Problem::new("secret_in_the_open", "a key is written here in the open, and is stored and exported so");
+    let problem =
+        Problem::new("secret_in_the_open", "a key is written here in the open, and is stored and exported so");
     Some(problem.hint("write ${secret:NAME} and set the environment variable NAME").warning())
 }
 

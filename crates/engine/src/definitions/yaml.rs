@@ -163,15 +163,16 @@ impl Reader {
             "this holds more than {} MiB, its aliases written out and {NODE_COST} bytes counted for each value",
             MAX_EXPANDED >> 20
         );
-        Err(Problem::new("yaml_too_large", reason).line(line).hint("keep data in files of its own and use fewer aliases"))
+        Err(Problem::new("yaml_too_large", reason)
+            .line(line)
+            .hint("keep data in files of its own and use fewer aliases"))
     }
 
     fn refuse_depth(&self, more: usize, line: u64) -> Result<(), Problem> {
         if self.open.len() + more <= MAX_DEPTH {
             return Ok(());
         }
-        Err(Problem::new("yaml_too_deep", format!("lists and objects stand more than {MAX_DEPTH} deep in each other"))
-            .line(line))
+        Err(too_deep(line))
     }
 
     fn refuse_complex_key(&self, line: u64) -> Result<(), Problem> {
@@ -222,6 +223,11 @@ fn scalar(text: &str, style: ScalarStyle) -> Result<Value, Problem> {
     })
 }
 
+/// Whether a plain scalar is a text.
+pub(super) fn is_text(plain: &str) -> bool {
+    scalar(plain, ScalarStyle::Plain).is_ok_and(|value| value.is_string())
+}
+
 /// `None`: not the form of a number. `Some(None)`: a number that cannot be kept.
 fn number(text: &str) -> Option<Option<Number>> {
     let digits = |text: &str, base: u32| !text.is_empty() && text.chars().all(|digit| digit.is_digit(base));
@@ -249,37 +255,53 @@ fn number(text: &str) -> Option<Option<Number>> {
     is_float.then(|| text.parse::<f64>().ok().and_then(Number::from_f64))
 }
 
-/// Broken YAML in words: the parser's words are about its own rules, the usual causes are few.
+/// Broken YAML in words: the parser speaks of its own rules, and the usual causes are few. Each row: what the parser's
+/// words contain, what we say, and a hint.
+const SYNTAX: [(&str, &str, &str); 14] = [
+    ("tab", "a tab stands where YAML wants spaces", "indent with spaces"),
+    ("mapping values are not allowed", "a second \": \" in this line, or a wrong indentation", QUOTE),
+    ("illegal placement of ':'", "a second \": \" in this line, or a wrong indentation", QUOTE),
+    ("flow mapping", "a { … } is not closed, or a comma is missing in it", BRACKETS),
+    ("flow sequence", "a [ … ] is not closed, or a comma is missing in it", BRACKETS),
+    ("misplaced bracket", "a closing bracket without its opening one", BRACKETS),
+    ("unknown escape", "an unknown escape in a double-quoted text", "write a backslash twice, or use single quotes"),
+    ("Unicode character escape", "an escape that is no letter", "write the letter itself"),
+    (
+        "quoted scalar",
+        "a quoted text is not closed, or a line of it is not indented",
+        "close it with the quote that opens it",
+    ),
+    ("unknown anchor", "an alias (*name) without an anchor (&name) before it", "quote a text that begins with *"),
+    ("block mapping", "a line that is no \"key: value\" of the object around it", INDENTATION),
+    ("simple key expect", "a line that is no \"key: value\" of the object around it", INDENTATION),
+    ("block collection", "a line that is no \"- item\" of the list around it", INDENTATION),
+    (
+        "invalid indentation",
+        "a wrong indentation, or a bracket or quote that was opened before and is not closed",
+        INDENTATION,
+    ),
+];
+const QUOTE: &str = "quote a text that contains \": \"";
+const BRACKETS: &str = "quote a text that contains brackets or braces";
+const INDENTATION: &str = "check the indentation and the colons of this line and the one before";
+
 fn syntax(info: &str, at: Marker, text: &str) -> Problem {
+    if info.contains("recursion limit") {
+        return too_deep(at.line() as u64);
+    }
     let line = text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
     let indentation = &line[..line.len() - line.trim_start().len()];
-    let (reason, hint) = if indentation.contains('\t') || info.contains("tab") {
-        ("a tab stands where YAML wants spaces", Some("indent with spaces"))
-    } else if info.contains("mapping values are not allowed") || info.contains("illegal placement of ':'") {
-        ("a second \": \" in this line, or a wrong indentation", Some("quote a text that contains \": \""))
-    } else if info.contains("flow mapping") {
-        ("a { … } is not closed, or a comma is missing in it", None)
-    } else if info.contains("flow sequence") {
-        ("a [ … ] is not closed, or a comma is missing in it", None)
-    } else if info.contains("misplaced bracket") {
-        ("a closing bracket without its opening one", None)
-    } else if info.contains("unknown escape character") {
-        ("an unknown escape in a double-quoted text", Some("write a backslash twice, or use single quotes"))
-    } else if info.contains("unexpected end of stream") {
-        ("a quoted text is not closed", None)
-    } else if info.contains("unknown anchor") {
-        ("an alias (*name) without an anchor of that name before it", Some("quote a text that begins with *"))
-    } else if info.contains("expected key") || info.contains("expected '-'") || info.contains("simple key") {
-        ("a line that is no \"key: value\" of the object around it", Some("check the indentation and the colons"))
-    } else if info.contains("found character that cannot start") || info.contains("unexpected character") {
-        ("a text cannot begin with this character", Some("quote it"))
-    } else {
-        (info, None)
-    };
-    let problem =
-        Problem::new("yaml_syntax", format!("column {}: {reason}", at.col() + 1)).line(at.line() as u64);
-    match hint {
-        Some(hint) => problem.hint(hint),
+    let info = if indentation.contains('\t') { "tab" } else { info };
+    let known = SYNTAX.iter().find(|(words, _, _)| info.contains(words));
+    let reason = known.map_or(info, |(_, reason, _)| reason);
+    let problem = Problem::new("yaml_syntax", format!("column {}: {reason}", at.col() + 1)).line(at.line() as u64);
+    match known {
+        Some((_, _, hint)) => problem.hint(*hint),
         None => problem,
     }
+}
+
+fn too_deep(line: u64) -> Problem {
+    Problem::new("yaml_too_deep", format!("lists and objects stand more than {MAX_DEPTH} deep in each other"))
+        .line(line)
 }

@@ -84,16 +84,7 @@ impl Client {
     /// # Errors
     /// A base URI that is none, or that leads to a private address without `allow_private_addresses`.
     pub fn new(name: &str, definition: &HttpClient, base_uri: &str, keys: Keys) -> Result<Self, Problem> {
-        let url = base_url(base_uri)?;
-        if !definition.allow_private_addresses {
-            refuse_private_literal(&url)?;
-        }
-        let request_id_header = match &definition.request_id_header {
-            None => None,
-            Some(text) => Some(HeaderName::from_bytes(text.as_bytes()).map_err(|_| {
-                Problem::new("header_name", format!("\"{text}\" is no header name")).at("request_id_header")
-            })?),
-        };
+        let (url, request_id_header) = judge(definition, base_uri)?;
         Ok(Self {
             name: name.to_owned(),
             base: url.as_str().trim_end_matches('/').to_owned(),
@@ -333,6 +324,22 @@ fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
         builder = builder.dns_resolver(Arc::new(PublicOnly));
     }
     builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+}
+
+/// What can be told of a definition without a network: where its requests go, and the header that marks them.
+///
+/// # Errors
+/// `base_uri_wrong`, `address_private`, `header_name`.
+pub(crate) fn judge(definition: &HttpClient, base_uri: &str) -> Result<(Url, Option<HeaderName>), Problem> {
+    let url = base_url(base_uri)?;
+    if !definition.allow_private_addresses {
+        refuse_private_literal(&url)?;
+    }
+    let header = definition.request_id_header.as_deref().map(|text| {
+        HeaderName::from_bytes(text.as_bytes())
+            .map_err(|_| Problem::new("header_name", format!("\"{text}\" is no header name")).at("request_id_header"))
+    });
+    Ok((url, header.transpose()?))
 }
 
 /// Reads a base URI.

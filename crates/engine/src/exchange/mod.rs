@@ -9,5 +9,5 @@ mod redact;
 
 pub use address::is_private;
 pub use client::{Client, Exchanged, Keys};
-pub(crate) use client::base_url;
+pub(crate) use client::{base_url, judge};
 pub use redact::redact_headers;

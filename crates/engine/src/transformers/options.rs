@@ -1,7 +1,7 @@
 //! Options of transformers: a type describes them, here they are read.
 
 use super::path::Path;
-use model::schema::Checker;
+use model::schema::{Checker, code};
 use model::{Component, Problem, Transform, Transformer, suggest};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -69,7 +69,7 @@ impl<T: FromOptions> Kind<T> {
         });
         let mut problems: Vec<Problem> = unknown.collect();
         let checked = Checker::compile(&schema).map(|checker| checker.problems(options)).unwrap_or_default();
-        problems.extend(checked.into_iter().filter(|problem| !problem.reason.starts_with("Additional properties")).map(
+        problems.extend(checked.into_iter().filter(|problem| problem.code != code::UNKNOWN_FIELD).map(
             |problem| {
                 let place = problem.place.trim_start_matches('/').replace('/', ".");
                 Problem::new("wrong_option", decapitalised(&problem.reason)).at(place)
