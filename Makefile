@@ -4,7 +4,7 @@
 TESTED := --locked --workspace --features crash-points
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint build
+.PHONY: help demo test lint build bench
 
 # $(call need,program,how to install it): ends with one line if the program is missing.
 need = @command -v $(1) >/dev/null 2>&1 || { echo "$(1) is missing: $(2)" >&2; exit 1; }
@@ -39,3 +39,9 @@ lint: ## check the format, and let nothing through that clippy warns of
 build: ## build the program: target/release/tramontane
 	$(needs)
 	cargo build --release --locked --package app
+
+bench: ## measure, and print the table of docs/benchmarks.md (about ten minutes)
+	$(needs)
+	$(call need,python3,install Python 3: apt install python3 or dnf install python3)
+	cargo build --release --locked --package app
+	python3 benches/bench.py target/release/tramontane
