@@ -25,7 +25,8 @@ pub trait Store: Send + Sync {
     async fn begin_run(&self, run: NewRun) -> Result<(RunId, TaskId), StoreError>;
 
     /// Claims due tasks in states `new`, `retry` and `waiting`. One whose payload is missing becomes `failed`
-    /// (`blob_missing`) and is left out.
+    /// (`blob_missing`) and is left out. In each lane, one that was claimed before without coming to an end is claimed
+    /// alone.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError>;
 
     /// Takes over claims that ran out (`all`: every claim there is, for the one engine of a SQLite store at its start).

@@ -1,5 +1,5 @@
 //! A private world for a test: a folder, the binary, a simulator with a ledger.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "a module of several test files, each of which uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start the binary and read its files")]
 
 use serde_json::Value;

@@ -14,6 +14,8 @@ pub(super) struct LaneState {
     in_hand: AtomicUsize,
     /// Whether there may be something to claim.
     hot: AtomicBool,
+    /// Whether to look again when something is released: a claim may stop short of a task that must be claimed alone.
+    look_again: AtomicBool,
     sender: mpsc::UnboundedSender<Vec<Claim>>,
 }
 
@@ -21,7 +23,7 @@ impl LaneState {
     pub(super) fn new(capacity: usize) -> (Self, mpsc::UnboundedReceiver<Vec<Claim>>) {
         // Bounded by `capacity`: the loop claims no more than there is room for.
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { capacity, in_hand: AtomicUsize::new(0), hot: AtomicBool::new(true), sender }, receiver)
+        (Self { capacity, in_hand: AtomicUsize::new(0), hot: AtomicBool::new(true), look_again: AtomicBool::new(false), sender }, receiver)
     }
 
     /// How many tasks to claim now: 0 where nothing may be there, or where so little room is free that a later claim
@@ -40,6 +42,7 @@ impl LaneState {
         if claims.len() == asked {
             self.heat();
         }
+        self.look_again.store(true, Ordering::Release);
         self.in_hand.fetch_add(claims.len(), Ordering::AcqRel);
         // A lane lives as long as the loop; its end would be the loop's.
         let _ = self.sender.send(claims);
@@ -51,6 +54,9 @@ impl LaneState {
     }
 
     pub(super) fn release(&self, count: usize) {
+        if self.look_again.swap(false, Ordering::AcqRel) {
+            self.heat();
+        }
         self.in_hand.fetch_sub(count, Ordering::AcqRel);
     }
 

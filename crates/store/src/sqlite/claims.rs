@@ -19,19 +19,39 @@ const MOST_ATTEMPTS: u32 = ATTEMPTS / 2;
 pub(super) fn claim(write: &mut Write<'_>, request: &ClaimRequest) -> Result<Vec<Claim>, StoreError> {
     let mut claims = Vec::new();
     for (lane, most) in &request.lanes {
-        let mut left = *most;
-        let mut next = next_priority(write.db, *lane, i64::MIN)?;
-        while let Some(priority) = next.filter(|_| left > 0) {
-            for (claim, from) in due_tasks(write.db, *lane, priority, request.now, left)? {
-                if take(write, &claim, from, request)? {
-                    left -= 1;
-                    claims.push(claim);
-                }
-            }
-            next = priority_after(write.db, *lane, priority)?;
-        }
+        claim_in_lane(write, request, *lane, *most, &mut claims)?;
     }
     Ok(claims)
+}
+
+/// Claims in one lane. A task that was claimed before and came to no end may be what ended the process, so it is claimed
+/// alone: then only the guilty one is parked in the end, not all that were claimed ahead together with it.
+fn claim_in_lane(
+    write: &mut Write<'_>,
+    request: &ClaimRequest,
+    lane: LaneId,
+    most: u32,
+    claims: &mut Vec<Claim>,
+) -> Result<(), StoreError> {
+    let mut left = most;
+    let mut next = next_priority(write.db, lane, i64::MIN)?;
+    while let Some(priority) = next.filter(|_| left > 0) {
+        for (claim, from) in due_tasks(write.db, lane, priority, request.now, left)? {
+            let suspect = claim.claims > 1;
+            if suspect && left < most {
+                return Ok(());
+            }
+            if take(write, &claim, from, request)? {
+                left -= 1;
+                claims.push(claim);
+                if suspect {
+                    return Ok(());
+                }
+            }
+        }
+        next = priority_after(write.db, lane, priority)?;
+    }
+    Ok(())
 }
 
 /// The earliest time at which something in a lane can be claimed.
