@@ -1,5 +1,12 @@
 //! The Mistral connector, from outside.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    reason = "tables of JSON literals read best this way"
+)]
+
 mod answers;
 mod building;
 mod choosing;
