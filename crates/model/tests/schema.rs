@@ -1,5 +1,7 @@
 //! What a checker says about values that do not fit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use model::schema::{Checker, MAX_PROBLEMS, dotted, pointer};
 use serde_json::{Map, Value, json};
 
