@@ -208,7 +208,10 @@ fn stays_small_whatever_the_value() {
     assert_eq!(lines(&schema, &many).len(), MAX_PROBLEMS);
 
     let unknown: Map<String, Value> = (0..100_000).map(|n| (format!("m{n}"), json!(1))).collect();
-    assert_eq!(lines(&json!({"properties": {"a": {}}, "additionalProperties": false}), &Value::Object(unknown)).len(), MAX_PROBLEMS);
+    assert_eq!(
+        lines(&json!({"properties": {"a": {}}, "additionalProperties": false}), &Value::Object(unknown)).len(),
+        MAX_PROBLEMS
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use store::{
-    Access, AttemptEnd, Claim, ClaimRequest, Finish, LaneId, NewRun, NewTask, Next, SqliteStore, Start, Store, StoreError,
+    Access, AttemptEnd, Claim, ClaimRequest, Finish, LaneId, NewRun, NewTask, Next, SqliteStore, Start, Store,
+    StoreError,
 };
 
 const BATCH: u32 = 500;
@@ -73,7 +74,13 @@ async fn work(
 async fn carry_out(store: &SqliteStore, lane: LaneId, make: impl Fn(&Claim) -> Vec<NewTask>) -> Result<(), StoreError> {
     let request = ClaimRequest { lanes: vec![(lane, BATCH)], now: NOW, lease_until: NOW + 60_000 };
     let claims = store.claim(request).await?;
-    let starts = claims.iter().map(|claim| Start { token: claim.token, at: NOW, revision: 1, request: Some(text(400)), mark: None });
+    let starts = claims.iter().map(|claim| Start {
+        token: claim.token,
+        at: NOW,
+        revision: 1,
+        request: Some(text(400)),
+        mark: None,
+    });
     store.start(starts.collect()).await?;
     let ends = claims.iter().map(|claim| Finish {
         token: claim.token,
@@ -85,7 +92,12 @@ async fn carry_out(store: &SqliteStore, lane: LaneId, make: impl Fn(&Claim) -> V
             problem: None,
             answer: Some(text(500)),
             headers: Some(Bytes::from_static(br#"{"content-type":"application/json"}"#)),
-            usage: Some(Usage { model: None, prompt_tokens: Some(20), completion_tokens: Some(40), total_tokens: Some(60) }),
+            usage: Some(Usage {
+                model: None,
+                prompt_tokens: Some(20),
+                completion_tokens: Some(40),
+                total_tokens: Some(60),
+            }),
             request: None,
         },
         next: Next::Finished,

@@ -58,7 +58,8 @@ impl Finding {
         let Some(member) = self.problem.place.strip_prefix(place).and_then(|rest| rest.strip_prefix('/')) else {
             return false;
         };
-        self.problem.code == code::ENUM && (DISCRIMINATORS.contains(&member) || (self.constant && !member.contains('/')))
+        self.problem.code == code::ENUM
+            && (DISCRIMINATORS.contains(&member) || (self.constant && !member.contains('/')))
     }
 
     /// Takes another's wanted types or values to its own, if both are about the same.
@@ -244,7 +245,8 @@ fn leaf(error: &ValidationError<'_>) -> Finding {
     let place = error.instance_path().as_str();
     let value = error.instance().as_ref();
     let plain = |code, reason: String| Finding::new(code, place, reason);
-    let number = |words: &str, limit: &Value| plain(code::RANGE, format!("must be {words} {limit}, is {}", shown(value)));
+    let number =
+        |words: &str, limit: &Value| plain(code::RANGE, format!("must be {words} {limit}, is {}", shown(value)));
     let size = |words: &str, limit: u64| plain(code::SIZE, format!("must have {words} {limit} {}", unit(value, limit)));
     match error.kind() {
         Kind::Type { kind } => of_type(place, value, kind),
@@ -258,10 +260,14 @@ fn leaf(error: &ValidationError<'_>) -> Finding {
         Kind::ExclusiveMinimum { limit } => number("more than", limit),
         Kind::ExclusiveMaximum { limit } => number("less than", limit),
         Kind::MultipleOf { multiple_of } => number("a multiple of", &Value::from(*multiple_of)),
-        Kind::MinLength { limit } | Kind::MinItems { limit } | Kind::MinProperties { limit } => size("at least", *limit),
+        Kind::MinLength { limit } | Kind::MinItems { limit } | Kind::MinProperties { limit } => {
+            size("at least", *limit)
+        }
         Kind::MaxLength { limit } | Kind::MaxItems { limit } | Kind::MaxProperties { limit } => size("at most", *limit),
         Kind::AdditionalItems { limit } => size("at most", *limit as u64),
-        Kind::Format { format } => plain(code::FORMAT, format!("must be {}, is {}", format_in_words(format), shown(value))),
+        Kind::Format { format } => {
+            plain(code::FORMAT, format!("must be {}, is {}", format_in_words(format), shown(value)))
+        }
         Kind::Pattern { pattern } => plain(code::PATTERN, format!("must match {pattern}, is {}", shown(value))),
         Kind::UniqueItems => plain(code::DUPLICATE, "has the same item twice".to_owned()),
         Kind::OneOfMultipleValid { .. } => {
@@ -281,7 +287,8 @@ fn of_type(place: &str, value: &Value, kind: &TypeKind) -> Finding {
         TypeKind::Single(one) => JsonTypeSet::from(*one),
         TypeKind::Multiple(many) => *many,
     };
-    let found = if value.is_number() && types.contains(JsonType::Integer) { shown(value) } else { kind_of(value).into() };
+    let found =
+        if value.is_number() && types.contains(JsonType::Integer) { shown(value) } else { kind_of(value).into() };
     Finding { types, found, ..Finding::new(code::TYPE, place, "") }
 }
 

@@ -132,7 +132,8 @@ mod tests {
     fn reads_ids_with_and_without_hyphens() {
         assert!(is_uuid("123e4567-e89b-12d3-A456-426614174000"));
         assert!(is_uuid("123e4567e89b12d3a456426614174000"));
-        for text in ["", "123e4567", "123e4567-e89b-12d3-a456-42661417400g", "123e4567-e89b-12d3-a456426614174000-", "é"]
+        for text in
+            ["", "123e4567", "123e4567-e89b-12d3-a456-42661417400g", "123e4567-e89b-12d3-a456426614174000-", "é"]
         {
             assert!(!is_uuid(text), "{text}");
         }
