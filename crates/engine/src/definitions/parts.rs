@@ -135,7 +135,7 @@ fn http_part<T: schemars::JsonSchema>(
     if !parameters.is_object() {
         return (problems, None);
     }
-    match Request::from_value(parameters.clone()) {
+    match Request::from_value(parameters) {
         Ok(request) => (problems, Some(request)),
         Err(problem) => {
             let problem = problem.hint("request parameters have path, query, payload and header");
