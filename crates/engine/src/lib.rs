@@ -1,7 +1,6 @@
 //! Runs definitions: pulls, transforms, pushes, decides.
 
 pub mod clock;
-pub mod crash;
 pub mod decide;
 pub mod definitions;
 pub mod engine;
@@ -10,6 +9,8 @@ pub mod flow;
 pub mod random;
 pub mod transformers;
 pub mod work;
+
+pub(crate) use store::crash;
 
 pub use engine::{Begun, Engine, Parts, RunOptions};
 pub use work::{WorkEnd, WorkOptions};

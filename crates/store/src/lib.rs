@@ -5,6 +5,7 @@
 
 pub mod blobs;
 pub mod border;
+pub mod crash;
 pub mod error;
 pub mod sqlite;
 pub mod types;

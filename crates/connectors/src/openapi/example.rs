@@ -4,7 +4,10 @@
 //! `patternProperties`, `multipleOf`, `unevaluated…`.
 
 mod flat;
+mod request;
 mod text;
+
+pub use request::example_request;
 
 use flat::{Branch, flatten};
 use serde_json::{Map, Number, Value};

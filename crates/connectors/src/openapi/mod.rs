@@ -1,8 +1,17 @@
 //! What every connector with an OpenAPI document shares.
 
+pub mod answer;
+pub mod build;
 pub mod catalogue;
+mod close;
+pub mod encode;
 pub mod example;
 pub mod lookup;
 pub mod overrides;
+pub mod paging;
+pub mod preflight;
+mod query;
 pub mod read;
+pub mod retry_after;
 pub mod schemas;
+pub mod served;

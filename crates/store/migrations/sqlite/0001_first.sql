@@ -4,6 +4,7 @@
 -- begins with `@`, and a body that does is always put into a blob, so the two cannot be taken for each other.
 -- States are `model::TaskState`'s numbers: 0 new, 1 processing, 2 retry, 3 waiting, 4 finished, 5 failed, 6 skipped,
 -- 7 rejected, 8 unknown. Partial indexes are kept narrow: a task on its normal way (0, 1, 4) pays for one at a time.
+-- Their conditions are comparisons: `IN (...)` builds a table of its own for each row that is written.
 
 -- An incoming (pull) or a route (push). Rows are never deleted, so numbers are never used again.
 CREATE TABLE lane (
@@ -47,11 +48,11 @@ CREATE TABLE task (
     finished_at INTEGER               -- when it reached an end state
 ) STRICT;
 -- What can be claimed, in the order in which it is.
-CREATE INDEX task_claimable ON task (lane, priority, due_at) WHERE state IN (0, 2, 3);
+CREATE INDEX task_claimable ON task (lane, priority, due_at) WHERE state < 4 AND state <> 1;
 -- What is claimed, for take-over.
 CREATE INDEX task_processing ON task (due_at) WHERE state = 1;
 -- What people look for, however many tasks are queued or done.
-CREATE INDEX task_attention ON task (state) WHERE state IN (2, 3, 5, 6, 7, 8);
+CREATE INDEX task_attention ON task (state) WHERE state > 1 AND state <> 4;
 CREATE INDEX task_source ON task (source) WHERE source IS NOT NULL;
 CREATE UNIQUE INDEX task_unique_key ON task (unique_key) WHERE unique_key IS NOT NULL;
 
@@ -124,7 +125,7 @@ CREATE TABLE tally (
     PRIMARY KEY (run, lane, state)
 ) STRICT, WITHOUT ROWID;
 -- Runs with open tasks, among any number of runs.
-CREATE INDEX tally_open ON tally (run) WHERE state IN (0, 1, 2, 3);
+CREATE INDEX tally_open ON tally (run) WHERE state < 4;
 
 -- What the attempts of a run used, kept in the same commits. Run 0: all runs together. NULL: no answer said.
 CREATE TABLE run_usage (

@@ -42,7 +42,7 @@ pub(super) fn next_due(db: &Connection, lane: LaneId) -> Result<Option<Millis>, 
         let due: Option<Millis> = db
             .prepare_cached(
                 "SELECT min(due_at) FROM task INDEXED BY task_claimable
-                 WHERE lane = ?1 AND priority = ?2 AND state IN (0, 2, 3)",
+                 WHERE lane = ?1 AND priority = ?2 AND state < 4 AND state <> 1",
             )?
             .query_row([lane.0, priority], |row| row.get(0))?;
         earliest = earliest.into_iter().chain(due).min();
@@ -56,7 +56,7 @@ fn next_priority(db: &Connection, lane: LaneId, from: i64) -> Result<Option<i64>
     let found = db
         .prepare_cached(
             "SELECT priority FROM task INDEXED BY task_claimable
-             WHERE lane = ?1 AND priority >= ?2 AND state IN (0, 2, 3) ORDER BY priority LIMIT 1",
+             WHERE lane = ?1 AND priority >= ?2 AND state < 4 AND state <> 1 ORDER BY priority LIMIT 1",
         )?
         .query_row([lane.0, from], |row| row.get(0))
         .optional()?;
@@ -79,7 +79,7 @@ fn due_tasks(
         "SELECT task.id, lane, run, source, attempt, tries, claims, payload.body, resume.value, state
          FROM task INDEXED BY task_claimable JOIN payload ON payload.task = task.id
          LEFT JOIN resume ON resume.task = task.id
-         WHERE lane = ?1 AND priority = ?2 AND due_at <= ?3 AND state IN (0, 2, 3)
+         WHERE lane = ?1 AND priority = ?2 AND due_at <= ?3 AND state < 4 AND state <> 1
          ORDER BY due_at, task.id LIMIT ?4",
     )?;
     let rows = statement.query_map(params![lane.0, priority, now, most], |row| Ok((anew(row)?, state(row, 9)?)))?;

@@ -79,7 +79,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
 pub(super) fn open_runs(db: &Connection, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT DISTINCT run FROM tally INDEXED BY tally_open JOIN run ON run.id = tally.run
-         WHERE state IN (0, 1, 2, 3) AND (?1 IS NULL OR run.lane = ?1) ORDER BY run",
+         WHERE state < 4 AND (?1 IS NULL OR run.lane = ?1) ORDER BY run",
     )?;
     let rows = statement.query_map([lane.map(|lane| lane.0)], |row| row.get(0).map(RunId))?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -49,14 +49,13 @@ pub(super) fn tasks(db: &Connection, filter: &TaskFilter) -> Result<Vec<TaskRow>
         return Ok(Vec::new());
     }
     // Texts are put together from these pieces alone; values are bound. A piece for what is not asked keeps its number.
-    let condition = |asked: bool, text: &'static str, number: &'static str| if asked { text } else { number };
+    let (index, of_state) = condition_on(filter.state);
+    let when = |asked: bool, text: &'static str, number: &'static str| if asked { text } else { number };
     let sql = format!(
-        "{TASK_ROW}{} WHERE {} AND {} AND {} AND {} ORDER BY id DESC LIMIT ?5",
-        index_for(filter.state),
-        filter.state.map_or("?1 IS NULL".to_owned(), |state| format!("?1 = state AND state = {}", state.number())),
-        condition(filter.lane.is_some(), "lane = ?2", "?2 IS NULL"),
-        condition(filter.run.is_some(), "run = ?3", "?3 IS NULL"),
-        condition(filter.before.is_some(), "id < ?4", "?4 IS NULL"),
+        "{TASK_ROW}{index} WHERE {of_state} AND {} AND {} AND {} ORDER BY id DESC LIMIT ?5",
+        when(filter.lane.is_some(), "lane = ?2", "?2 IS NULL"),
+        when(filter.run.is_some(), "run = ?3", "?3 IS NULL"),
+        when(filter.before.is_some(), "id < ?4", "?4 IS NULL"),
     );
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(
@@ -85,12 +84,14 @@ fn may_find(db: &Connection, filter: &TaskFilter) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
-/// The index to walk. `new` and `finished` tasks have none of their own: they are what most tasks are.
-fn index_for(state: Option<TaskState>) -> &'static str {
+/// The index to walk for a state, and its condition, in the words that let the database use it. `new` and `finished` have
+/// no index: they are what most tasks are.
+fn condition_on(state: Option<TaskState>) -> (&'static str, &'static str) {
     match state {
-        None | Some(TaskState::New | TaskState::Finished) => " NOT INDEXED",
-        Some(TaskState::Processing) => " INDEXED BY task_processing",
-        Some(_) => " INDEXED BY task_attention",
+        None => (" NOT INDEXED", "?1 IS NULL"),
+        Some(TaskState::New | TaskState::Finished) => (" NOT INDEXED", "state = ?1"),
+        Some(TaskState::Processing) => (" INDEXED BY task_processing", "state = ?1 AND state = 1"),
+        Some(_) => (" INDEXED BY task_attention", "state = ?1 AND state > 1 AND state <> 4"),
     }
 }
 

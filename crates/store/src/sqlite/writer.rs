@@ -163,6 +163,7 @@ fn carry_out(db: &Connection, operation: Operation, changes: &mut Changes) -> Re
 
 fn commit(db: &Connection, changes: &Changes) -> rusqlite::Result<()> {
     changes.save(db)?;
+    crate::crash::point("in_commit");
     run(db, "COMMIT")
 }
 

@@ -75,6 +75,9 @@ fn cost(root: &Value, schema: &Value, depth: usize) -> usize {
     if depth == 0 {
         return DEEP;
     }
+    if keywords.get("type").and_then(Value::as_array).is_some_and(|kinds| kinds.iter().any(|kind| kind == "null")) {
+        return 0;
+    }
     if keywords.contains_key("const") || keywords.contains_key("enum") {
         return 1;
     }

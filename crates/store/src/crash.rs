@@ -4,8 +4,8 @@
 //! `TRAMONTANE_CRASH_AT=after_start:3`: the third time the point is passed, the process aborts on the spot, without a
 //! destructor or a flush.
 
-/// Every point there is, in the order a task passes them.
-pub const POINTS: [&str; 8] = [
+/// Every point there is, in the order a task passes them, and the one that every commit passes.
+pub const POINTS: [&str; 9] = [
     "after_claim",
     "after_start",
     "after_headers",
@@ -14,6 +14,8 @@ pub const POINTS: [&str; 8] = [
     "after_outcome",
     "after_mark",
     "after_delivery",
+    // In every commit of the store, when its changes are made and not yet committed.
+    "in_commit",
 ];
 
 /// Passes a point.
