@@ -4,7 +4,7 @@ use super::entities::method;
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::parts;
-use crate::settings::{self, API_KEY, ADMIN_KEY, Environment, USER_KEY};
+use crate::settings::{self, ADMIN_KEY, API_KEY, Environment, USER_KEY};
 use clap::Args;
 use connectors::openapi::catalogue::Method;
 use engine::definitions::from_stored;
@@ -174,7 +174,9 @@ fn add_query(query: &mut Map<String, Value>, name: &str, text: &str) {
 fn read_json(option: &str, text: &str) -> Result<Value, Problem> {
     let Some(path) = text.strip_prefix('@') else {
         return serde_json::from_str(text).map_err(|error| {
-            Problem::new("json_wrong", format!("no JSON: {error}")).at(option).hint("quote it for the shell, or use @FILE")
+            Problem::new("json_wrong", format!("no JSON: {error}"))
+                .at(option)
+                .hint("quote it for the shell, or use @FILE")
         });
     };
     let mut bytes = Vec::new();
@@ -187,12 +189,14 @@ fn read_json(option: &str, text: &str) -> Result<Value, Problem> {
     if bytes.len() as u64 > MAX_PAYLOAD {
         return Err(Problem::new("file_too_large", format!("{path} is longer than {MAX_PAYLOAD} bytes")).at(option));
     }
-    serde_json::from_slice(&bytes).map_err(|error| Problem::new("json_wrong", format!("{path}: no JSON: {error}")).at(option))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new("json_wrong", format!("{path}: no JSON: {error}")).at(option))
 }
 
 fn dry(client: &Client, operation: &dyn Operation, prepared: &Prepared) -> Value {
     let http = &prepared.http;
-    let headers: Map<String, Value> = http.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let headers: Map<String, Value> =
+        http.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
     let body = http.body.as_deref().map(|body| serde_json::from_slice::<Value>(body).unwrap_or(Value::Null));
     json!({
         "method": http.method, "url": format!("{}{}", client.base(), http.target), "headers": headers,
@@ -208,7 +212,11 @@ fn print_answer(context: &Context, operation: &dyn Operation, answer: &HttpAnswe
         value => context.printer.value(value),
     }
     if let Some(problem) = &problem {
-        context.printer.say(&format!("{}: {problem} [{}]", if problem.is_error() { "error" } else { "warning" }, problem.code));
+        context.printer.say(&format!(
+            "{}: {problem} [{}]",
+            if problem.is_error() { "error" } else { "warning" },
+            problem.code
+        ));
         if let Some(hint) = &problem.hint {
             context.printer.say(&format!("  hint: {hint}"));
         }

@@ -70,7 +70,8 @@ impl Demo {
 /// Empties the demo's folder and writes its files. A folder that is not the demo's is left alone.
 fn lay_out(folder: &Path) -> Result<(), Problem> {
     let trouble = |what: &str, error: std::io::Error| {
-        Problem::new("demo_folder", format!("{what} {}: {error}", folder.display())).hint("name another folder with --folder")
+        Problem::new("demo_folder", format!("{what} {}: {error}", folder.display()))
+            .hint("name another folder with --folder")
     };
     if folder.exists() {
         let ours = folder.join(MARK).exists();

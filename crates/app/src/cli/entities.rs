@@ -90,13 +90,14 @@ fn summary(entry: &Entry) -> Value {
 }
 
 fn show(context: &Context, catalogue: &Catalogue, entry: &Entry) {
-    let body = entry.body.as_ref().map(|body| {
-        json!({ "kind": body.kind, "required": body.required, "schema": catalogue.resolved(&body.schema) })
-    });
+    let body = entry.body.as_ref().map(
+        |body| json!({ "kind": body.kind, "required": body.required, "schema": catalogue.resolved(&body.schema) }),
+    );
     let mut value = summary(entry);
     value["parameters"] = json!(entry.parameters);
     value["body"] = json!(body);
-    value["answers"] = entry.answers.iter().map(|answer| json!({"status": answer.status, "media_type": answer.media_type})).collect();
+    value["answers"] =
+        entry.answers.iter().map(|answer| json!({"status": answer.status, "media_type": answer.media_type})).collect();
     value["paging"] = json!(entry.paging);
     value["items"] = json!(entry.items);
     if context.printer.json() {
@@ -104,7 +105,12 @@ fn show(context: &Context, catalogue: &Catalogue, entry: &Entry) {
     }
     let printer = &context.printer;
     printer.data(&format!("{}\n{} {}\n{}", entry.title, entry.method.as_str(), entry.path, entry.summary));
-    printer.data(&format!("\narea {}  effect {}  credential {}", entry.area, entry.effect.as_str(), entry.credential.option()));
+    printer.data(&format!(
+        "\narea {}  effect {}  credential {}",
+        entry.area,
+        entry.effect.as_str(),
+        entry.credential.option()
+    ));
     if !entry.parameters.is_empty() {
         printer.data("");
         let rows = entry.parameters.iter().map(|parameter| {

@@ -139,8 +139,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 fn in_runtime(context: &Context, verb: Command) -> Ended {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
-    let runtime = runtime
-        .map_err(|error| Failure::new(Exit::Trouble, Problem::new("runtime", format!("cannot start threads: {error}"))))?;
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Exit::Trouble, Problem::new("runtime", format!("cannot start threads: {error}")))
+    })?;
     let ended = runtime.block_on(async {
         match verb {
             Command::Entities(verb) => verb.run(context),

@@ -35,7 +35,9 @@ enum Verb {
     #[command(after_help = "Example: tramontane tasks retry 4711 4712, then: tramontane run products")]
     Retry(Which),
     /// Decides about tasks whose outcome is unknown.
-    #[command(after_help = "Example: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'")]
+    #[command(
+        after_help = "Example: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'"
+    )]
     Resolve {
         #[command(flatten)]
         which: Which,
@@ -209,7 +211,8 @@ async fn show(context: &Context, id: TaskId) -> Ended {
     let store = context.read_store()?;
     let lanes = lanes(store.as_ref()).await?;
     let Some(story) = store.task(id).await? else {
-        let problem = Problem::new("task_unknown", format!("there is no task {id}")).hint("tramontane tasks list shows what there is");
+        let problem = Problem::new("task_unknown", format!("there is no task {id}"))
+            .hint("tramontane tasks list shows what there is");
         return Err(Failure::refused(vec![problem]));
     };
     let value = story_value(&story, &lanes);

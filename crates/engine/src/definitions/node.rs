@@ -68,33 +68,6 @@ impl Node {
     }
 }
 
-/// Turns a JSON pointer into a value (`/transformers/0/filter`) into a dotted place (`transformers[0].filter`). What
-/// is no pointer is left as it is.
-pub(super) fn dotted(pointer: &str, root: &Value) -> String {
-    if !pointer.starts_with('/') {
-        return pointer.to_owned();
-    }
-    let mut place = String::new();
-    let mut at = Some(root);
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        let in_list = at.is_some_and(Value::is_array);
-        at = at.and_then(|value| match value {
-            Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-            other => other.get(&step),
-        });
-        if in_list {
-            place.push_str(&format!("[{step}]"));
-        } else {
-            if !place.is_empty() {
-                place.push('.');
-            }
-            place.push_str(&step);
-        }
-    }
-    place
-}
-
 /// The options of a part: its members but `type`.
 pub(super) fn options_of(part: &Map<String, Value>) -> Value {
     Value::Object(

@@ -3,11 +3,11 @@
 //! Places are relative to the part.
 
 use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions};
-use super::node::{dotted, options_of};
+use super::node::options_of;
 use super::variables;
 use model::definition::{HttpPublisherOptions, HttpSubscriberOptions};
 use model::http::Preflight;
-use model::schema::Checker;
+use model::schema::{self, Checker};
 use model::{Component, Connector, Problem, Registry, Request, Side, suggest};
 use serde_json::{Map, Value, json};
 
@@ -69,11 +69,8 @@ fn transformer(part: &Value, registry: &Registry) -> Vec<Problem> {
         let known: Vec<&str> = registry.transformers.keys().copied().collect();
         return vec![unknown(kind, "transformer", &known, &[])];
     };
-    let problems = described(&**transformer, &options);
-    if !problems.is_empty() {
-        return problems;
-    }
-    relative(transformer.compile(&options).err().unwrap_or_default(), &options)
+    let problems = fits(&transformer.schema(), &options);
+    if problems.is_empty() { dotted(transformer.compile(&options).err().unwrap_or_default()) } else { problems }
 }
 
 fn of_driver(
@@ -81,13 +78,16 @@ fn of_driver(
     options: &Value,
     open: impl FnOnce(&Value) -> Option<Vec<Problem>>,
 ) -> Vec<Problem> {
-    let problems = described(driver, options);
+    let mut problems = fits(&driver.schema(), options);
+    if problems.is_empty() {
+        problems = dotted(driver.validate(options));
+    }
     let is_open = |name: &&str| options.get(name).and_then(Value::as_str).is_some_and(variables::has_references);
     // What a path will be is known at use alone.
     if !problems.is_empty() || driver.path_options().iter().any(is_open) {
         return problems;
     }
-    relative(open(options).unwrap_or_default(), options)
+    dotted(open(options).unwrap_or_default())
 }
 
 fn http_subscriber(
@@ -105,8 +105,7 @@ fn http_subscriber(
             Ok(prepared) => prepared.warnings.into_iter().map(Problem::warning).collect(),
             Err(problems) => problems,
         };
-        let parameters = options.get("request_parameters").unwrap_or(&Value::Null);
-        problems.extend(within("request_parameters", relative(found, parameters)));
+        problems.extend(within("request_parameters", dotted(found)));
     }
     problems
 }
@@ -122,10 +121,10 @@ fn http_part<T: schemars::JsonSchema>(
     let mut problems = fits(&joined(schema_of::<T>(), connector.schema()), options);
     // Each step may rely on what the one before found right.
     if problems.is_empty() {
-        problems = relative(connector.validate(options), options);
+        problems = dotted(connector.validate(options));
     }
     if problems.is_empty() {
-        problems = relative(connector.operation(side, options).err().unwrap_or_default(), options);
+        problems = dotted(connector.operation(side, options).err().unwrap_or_default());
     }
     let chain = match side {
         Side::Subscriber => "input_transformers",
@@ -136,11 +135,11 @@ fn http_part<T: schemars::JsonSchema>(
     if !parameters.is_object() {
         return (problems, None);
     }
-    match Request::from_value(parameters.clone()) {
+    match Request::from_value(parameters) {
         Ok(request) => (problems, Some(request)),
         Err(problem) => {
             let problem = problem.hint("request parameters have path, query, payload and header");
-            problems.extend(within("request_parameters", relative(vec![problem], &parameters)));
+            problems.extend(within("request_parameters", dotted(vec![problem])));
             (problems, None)
         }
     }
@@ -170,15 +169,9 @@ fn open(part: &Value) -> Option<(&str, Value)> {
     Some((members.get("type")?.as_str()?, options_of(members)))
 }
 
-/// What schema and `validate` of a part say.
-fn described(component: &(impl Component + ?Sized), options: &Value) -> Vec<Problem> {
-    let problems = fits(&component.schema(), options);
-    if problems.is_empty() { relative(component.validate(options), options) } else { problems }
-}
-
 fn fits(schema: &Value, options: &Value) -> Vec<Problem> {
     match Checker::compile(schema) {
-        Ok(checker) => relative(checker.problems(options), options),
+        Ok(checker) => dotted(checker.problems(options)),
         Err(problem) => vec![problem],
     }
 }
@@ -188,12 +181,11 @@ fn schema_of<T: schemars::JsonSchema>() -> Value {
 }
 
 /// Parts give places as JSON pointers or dotted: from here on all are dotted.
-fn relative(problems: Vec<Problem>, root: &Value) -> Vec<Problem> {
-    let place = |mut problem: Problem| {
-        problem.place = dotted(&problem.place, root);
-        problem
-    };
-    problems.into_iter().map(place).collect()
+pub(super) fn dotted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    for problem in problems.iter_mut().filter(|problem| problem.place.starts_with('/')) {
+        problem.place = schema::dotted(&problem.place);
+    }
+    problems
 }
 
 pub(super) fn within(place: &str, problems: Vec<Problem>) -> Vec<Problem> {

@@ -3,7 +3,7 @@
 //! Places are relative to the definition.
 
 use super::kind::Kind;
-use super::node::dotted;
+use super::parts;
 use super::variables::{self, SECRET_FIELDS};
 use crate::exchange;
 use model::definition::{HttpClient, Incoming, Outgoing, Route, Span};
@@ -37,8 +37,7 @@ impl Shapes {
             problems.extend(bad_keys(definition));
         }
         let Some(checker) = self.0.get(&kind) else { return problems };
-        for mut problem in checker.problems(definition) {
-            problem.place = dotted(&problem.place, definition);
+        for problem in parts::dotted(checker.problems(definition)) {
             // What was said above says more, and repeats no key.
             if !problems.iter().any(|told| told.is_error() && told.place == problem.place) {
                 problems.push(problem);
@@ -98,8 +97,8 @@ fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem>
 /// Places of the options of a definition's part that are file paths.
 pub(super) fn paths(kind: Kind, definition: &Value, registry: &Registry) -> Vec<String> {
     let (part, names): (_, fn(&Registry, &str) -> &'static [&'static str]) = match kind {
-        Kind::Incoming => ("subscriber", super::parts::subscriber_paths),
-        Kind::Outgoing => ("publisher", super::parts::publisher_paths),
+        Kind::Incoming => ("subscriber", parts::subscriber_paths),
+        Kind::Outgoing => ("publisher", parts::publisher_paths),
         Kind::HttpClients | Kind::Routes => return Vec::new(),
     };
     let chosen = definition.get(part).and_then(|part| part.get("type")).and_then(Value::as_str).unwrap_or_default();

@@ -69,12 +69,10 @@ impl<T: FromOptions> Kind<T> {
         });
         let mut problems: Vec<Problem> = unknown.collect();
         let checked = Checker::compile(&schema).map(|checker| checker.problems(options)).unwrap_or_default();
-        problems.extend(checked.into_iter().filter(|problem| problem.code != code::UNKNOWN_FIELD).map(
-            |problem| {
-                let place = problem.place.trim_start_matches('/').replace('/', ".");
-                Problem::new("wrong_option", decapitalised(&problem.reason)).at(place)
-            },
-        ));
+        problems.extend(checked.into_iter().filter(|problem| problem.code != code::UNKNOWN_FIELD).map(|problem| {
+            let place = problem.place.trim_start_matches('/').replace('/', ".");
+            Problem::new("wrong_option", decapitalised(&problem.reason)).at(place)
+        }));
         if problems.is_empty() {
             problems.push(Problem::new("wrong_option", decapitalised(&error.to_string())));
         }

@@ -296,6 +296,14 @@ fn secrets_stand_in_credentials_alone() {
 }
 
 #[test]
+fn a_key_with_dots_has_its_own_line() {
+    expect(&[(
+        "incoming:\n  i:\n    subscriber:\n      type: inline\n      payloads:\n        - a: x\n          a.b: ${secret:KEY}\n",
+        &[("secret_misplaced", "incoming.i.subscriber.payloads[0].a.b", 7, "")],
+    )]);
+}
+
+#[test]
 fn routes_that_feed_themselves() {
     let routes = |allow: &str| {
         format!(

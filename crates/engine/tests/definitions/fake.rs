@@ -187,17 +187,14 @@ impl Component for Copy {
     fn schema(&self) -> Value {
         json!({"type": "object"})
     }
-    fn validate(&self, options: &Value) -> Vec<Problem> {
-        match options.get("from") {
-            Some(_) => Vec::new(),
-            None => vec![Problem::new("copy_nothing", "there is nothing to copy").at("from")],
-        }
-    }
 }
 
 impl Transformer for Copy {
-    fn compile(&self, _: &Value) -> Result<Box<dyn Transform>, Vec<Problem>> {
-        Ok(Box::new(Same))
+    fn compile(&self, options: &Value) -> Result<Box<dyn Transform>, Vec<Problem>> {
+        match options.get("from") {
+            Some(_) => Ok(Box::new(Same)),
+            None => Err(vec![Problem::new("copy_nothing", "there is nothing to copy").at("from")]),
+        }
     }
 }
 

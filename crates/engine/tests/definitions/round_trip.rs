@@ -131,6 +131,17 @@ proptest! {
 }
 
 #[test]
+fn long_keys_are_read_back() {
+    let long = "k".repeat(2_000);
+    for value in [json!(1), json!("a\nb\n"), json!({"a": 1, "b": 2}), json!([1, 2])] {
+        let body = json!({"subscriber": {"type": "inline", "payloads": [{"a": 1, &long: value}]}});
+        let all = [stored("incoming", "i", &body.to_string())];
+        let draft = parse("export.yaml", &export(&all).unwrap()).unwrap();
+        assert!(plan(draft, &all, &fake::registry(), false).unwrap().is_empty(), "{value}");
+    }
+}
+
+#[test]
 fn export_is_stable_and_uses_blocks() {
     let all = [
         stored("routes", "r", r#"{"incoming":"i","outgoing":"o"}"#),

@@ -3,10 +3,10 @@
 use super::budget::charge;
 use super::value::{Error, V, ValR, positions, weigh};
 use super::{Jq, json};
+use jaq_core::Native;
 use jaq_core::box_iter::box_once;
 use jaq_core::load::{self, parse::Def};
 use jaq_core::native::{Fun, bome, run, unary, v};
-use jaq_core::Native;
 use jaq_json::{Num, Val};
 
 /// Native filters of jaq that are left out: they end the process, read or write what is outside of the payload (the
