@@ -1,4 +1,5 @@
 //! What a service may do wrong, and what we then know: one row per misbehaviour, over a real socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "tests start the binary")]
 
 mod world;

@@ -159,10 +159,6 @@ pub struct Route {
     /// What happens to a paid or creating call whose answer was lost.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_unknown: OnUnknown,
-    /// Allows this route to be part of a cycle of `answers`, this many times round.
-    #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(range(max = 1_000_000))]
-    pub allow_loop: u32,
 }
 
 /// The default of a route's `parallel`.

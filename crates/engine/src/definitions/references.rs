@@ -94,9 +94,6 @@ impl<'a> Named<'a> {
             }
             let Some(first) = at.and_then(|end| walk.iter().position(|route| *route == end)) else { continue };
             let mut cycle = walk.split_off(first);
-            if cycle.iter().any(|route| self.allows_loop(route)) {
-                continue;
-            }
             // From feeder to fed, beginning with the first by name.
             cycle.reverse();
             let least = cycle.iter().enumerate().min_by_key(|(_, name)| **name).map_or(0, |(index, _)| index);
@@ -105,7 +102,7 @@ impl<'a> Named<'a> {
             problems.push(
                 Problem::new("answers_cycle", format!("answers go round without an end: {round}"))
                     .at(format!("{}.{}", Kind::Routes, cycle[0]))
-                    .hint("set allow_loop: N on one of these routes if N rounds are meant"),
+                    .hint("a row would be sent, and paid for, without an end; let one of these routes take in something else"),
             );
         }
         problems
@@ -115,11 +112,6 @@ impl<'a> Named<'a> {
     fn feeder(&self, route: &'a str) -> Option<&'a str> {
         let incoming = text(self.get(Kind::Routes, route)?, "incoming")?;
         answers_of(self.get(Kind::Incoming, incoming)?)
-    }
-
-    fn allows_loop(&self, route: &'a str) -> bool {
-        let allowed = self.get(Kind::Routes, route).and_then(|route| route.get("allow_loop"));
-        allowed.and_then(Value::as_u64).is_some_and(|rounds| rounds > 0)
     }
 }
 

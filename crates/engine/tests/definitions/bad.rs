@@ -107,10 +107,6 @@ fn shapes() {
             "\n\nroutes:\n  r: { incoming: products, outgoing: sink, parallel: 16.0 }\n",
             &[("definition_unreadable", "routes.r", 4, "")],
         ),
-        (
-            "routes:\n  r: { incoming: products, outgoing: sink, allow_loop: 5000000000 }\n",
-            &[("schema_range", "routes.r.allow_loop", 2, "")],
-        ),
         ("routes:\n  r:\n", &[("schema_type", "routes.r", 2, "")]),
         ("incoming:\n  i:\n    subscriber: {}\n", &[("schema_missing", "incoming.i.subscriber.type", 3, "")]),
         (
@@ -305,15 +301,10 @@ fn a_key_with_dots_has_its_own_line() {
 
 #[test]
 fn routes_that_feed_themselves() {
-    let routes = |allow: &str| {
-        format!(
-            "incoming:\n  of-a: {{ subscriber: {{ type: answers, route: a }} }}\n  of-b: {{ subscriber: {{ type: answers, route: b }} }}\nroutes:\n  a: {{ incoming: of-b, outgoing: sink }}\n  b: {{ incoming: of-a, outgoing: sink{allow} }}\n  c: {{ incoming: of-a, outgoing: sink }}\n"
-        )
-    };
-    let found = problems_beside_good(&routes(""));
+    let routes = "incoming:\n  of-a: { subscriber: { type: answers, route: a } }\n  of-b: { subscriber: { type: answers, route: b } }\nroutes:\n  a: { incoming: of-b, outgoing: sink }\n  b: { incoming: of-a, outgoing: sink }\n  c: { incoming: of-a, outgoing: sink }\n";
+    let found = problems_beside_good(routes);
     assert_eq!(brief(&found), [("answers_cycle".to_owned(), "routes.a".to_owned(), Some(5))]);
     assert!(found[0].reason.ends_with("a -> b -> a"), "{}", found[0].reason);
-    assert_eq!(problems_beside_good(&routes(", allow_loop: 3")), Vec::new());
     let itself = "incoming:\n  own: { subscriber: { type: answers, route: r } }\nroutes:\n  r: { incoming: own, outgoing: sink }\n";
     assert!(problems_beside_good(itself)[0].reason.ends_with("r -> r"));
 }

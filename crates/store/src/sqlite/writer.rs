@@ -22,11 +22,13 @@ pub(super) struct Write<'a> {
 /// Given the reason instead where nothing can be written.
 type Operation = Box<dyn FnOnce(Result<&mut Write<'_>, &str>) -> Done + Send>;
 
+/// Tells who waits how the commit went: why it failed, or nothing.
+type Answer = Box<dyn FnOnce(Option<&str>)>;
+
 /// An operation that was carried out and waits for its commit.
 struct Done {
     succeeded: bool,
-    /// Told why the commit failed, or nothing.
-    answer: Box<dyn FnOnce(Option<&str>)>,
+    answer: Answer,
 }
 
 #[derive(Debug)]
