@@ -1,1 +1,3 @@
 //! Mistral AI.
+
+pub mod catalogue;
