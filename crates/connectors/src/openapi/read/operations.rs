@@ -98,7 +98,11 @@ impl<'a> Reader<'_, 'a> {
         ])?;
         let summary = node.get("summary").map(|summary| summary.text()).transpose()?.map(str::trim);
         let title = summary.filter(|text| (1..=MAX_TITLE).contains(&text.len())).unwrap_or(path).to_owned();
-        let area = node.get("tags").and_then(|tags| tags.get("0")).map(|tag| tag.text()).transpose()?;
+        let tags: Vec<Node<'a>> = match node.get("tags") {
+            Some(tags) => tags.items()?.collect(),
+            None => Vec::new(),
+        };
+        let area = tags.first().map(Node::text).transpose()?;
         let answers = self.answers(&node.need("responses")?)?;
         Ok(Entry {
             summary: title.clone(),
