@@ -134,6 +134,13 @@ pub(super) fn locate<'a>(schema: &'a Value, pointer: &str, schemas: &'a BTreeMap
     present.into_iter().next()
 }
 
+/// Whether values of the schema may be lists.
+pub(super) fn may_be_list(schema: &Value, schemas: &BTreeMap<String, Value>) -> bool {
+    let is_list =
+        |kind: &Value| kind == "array" || kind.as_array().is_some_and(|kinds| kinds.contains(&"array".into()));
+    alternatives(vec![schema], schemas).iter().any(|object| object.get("type").is_some_and(is_list))
+}
+
 /// The schemas that look at the same value: through references, unions and intersections.
 fn alternatives<'a>(mut open: Vec<&'a Value>, schemas: &'a BTreeMap<String, Value>) -> Vec<&'a Map<String, Value>> {
     let mut seen = BTreeSet::new();

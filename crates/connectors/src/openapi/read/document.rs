@@ -1,6 +1,7 @@
 //! A document as it lies in a file: YAML 1.2 or JSON, read under limits so that a hostile one costs little.
 
 use model::Problem;
+use saphyr_parser::Event;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::Cell;
@@ -9,8 +10,11 @@ use std::fmt;
 /// The largest document that is read, in bytes. The largest known API description has 4 MiB.
 pub const MAX_BYTES: usize = 16 << 20;
 
-/// Most values in a document, counted after aliases are followed. Nesting is held to 128 by both parsers.
-const MAX_VALUES: usize = 2_000_000;
+/// Most values in a document, counted after aliases are followed. The largest known API description has 61,000.
+const MAX_VALUES: usize = 500_000;
+
+/// Deepest nesting. Both parsers keep to it too.
+const MAX_DEPTH: usize = 128;
 
 /// Reads a document. JSON where it begins with `{`, else YAML 1.2. Unlike the plain parsers this refuses keys that stand
 /// twice in one object, and values that JSON does not have.
@@ -25,18 +29,50 @@ pub fn parse(text: &str) -> Result<Value, Problem> {
     let seed = Strict { left: &left };
     if text.trim_start().starts_with('{') {
         let mut parser = serde_json::Deserializer::from_str(text);
-        return seed.deserialize(&mut parser).and_then(|value| parser.end().map(|()| value)).map_err(|error| {
-            let line = u64::try_from(error.line()).unwrap_or(u64::MAX);
-            unreadable(error.to_string()).line(line)
-        });
+        return seed
+            .deserialize(&mut parser)
+            .and_then(|value| parser.end().map(|()| value))
+            .map_err(|error| unreadable(error.to_string()).line(line(error.line())));
     }
+    check_size(text)?;
     seed.deserialize(yaml_serde::Deserializer::from_str(text)).map_err(|error| {
         let problem = unreadable(error.to_string());
         match error.location() {
-            Some(location) => problem.line(u64::try_from(location.line()).unwrap_or(u64::MAX)),
+            Some(location) => problem.line(line(location.line())),
             None => problem,
         }
     })
+}
+
+/// Refuses YAML that is nested too deep or has too many values. The parser would refuse it as well, but only after time
+/// that grows with the square of either: hours for a few MiB of brackets.
+fn check_size(text: &str) -> Result<(), Problem> {
+    let (mut depth, mut values) = (0_usize, 0_usize);
+    for event in saphyr_parser::Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| unreadable(error.to_string()).line(line(error.marker().line())))?;
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        // Counts keys and ends too, so it is generous; the exact count follows when aliases are known.
+        values += 1;
+        let reason = match (depth > MAX_DEPTH, values > 2 * MAX_VALUES) {
+            (true, _) => format!("the document is nested deeper than {MAX_DEPTH}"),
+            (_, true) => too_many_values(),
+            _ => continue,
+        };
+        return Err(unreadable(reason).line(line(span.start.line())));
+    }
+    Ok(())
+}
+
+fn too_many_values() -> String {
+    format!("the document has more than {MAX_VALUES} values")
+}
+
+fn line(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 fn unreadable(reason: String) -> Problem {
@@ -55,7 +91,7 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         match self.left.get().checked_sub(1) {
             Some(left) => self.left.set(left),
-            None => return Err(D::Error::custom(format!("the document has more than {MAX_VALUES} values"))),
+            None => return Err(D::Error::custom(too_many_values())),
         }
         deserializer.deserialize_any(self)
     }
@@ -132,7 +168,7 @@ mod tests {
 
     #[test]
     fn refuses_what_json_cannot_hold_and_says_where() {
-        let deep = "[".repeat(100_000);
+        let deep = "[".repeat(4_000_000);
         let bomb = (1..8).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
             let before = vec![format!("*a{}", n - 1); 10].join(", ");
             text + &format!("a{n}: &a{n} [{before}]\n")
@@ -146,7 +182,8 @@ mod tests {
             ("{\"a\": \n", "EOF", Some(2)),
             ("{} {}", "trailing", Some(1)),
             ("a: 1\n---\nb: 2\n", "", None),
-            (&deep, "", Some(1)),
+            (&deep, "deeper than 128", Some(1)),
+            (&"a: {".repeat(1_000_000), "deeper than 128", Some(1)),
             (&format!("{{\"a\": {deep}"), "recursion", Some(1)),
             (&bomb, "", None),
             (&"x".repeat(MAX_BYTES + 1), "larger than 16 MiB", None),

@@ -1,7 +1,7 @@
 //! What a document lacks or has wrong, kept by hand. An override that fits nothing is an error, so that none outlives
 //! its reason.
 
-use super::checks::locate;
+use super::checks::{locate, may_be_list};
 use super::document;
 use super::operations::{sort, streams};
 use super::repair::Repair;
@@ -170,9 +170,9 @@ fn check_list(entry: &Entry, schemas: &BTreeMap<String, Value>, wrong: &mut impl
     let answer = entry.answers.iter().find_map(|answer| answer.schema.as_ref());
     let find = |pointer: &str| answer.and_then(|answer| locate(answer, pointer, schemas));
     if let Some(items) = &entry.items
-        && find(items).is_none()
+        && !find(items).is_some_and(|found| may_be_list(found, schemas))
     {
-        wrong("items", format!("the answer has nothing at \"{items}\""));
+        wrong("items", format!("the answer has no list at \"{items}\""));
     }
     let (parameter, size, pointers) = match &entry.paging {
         None => return,
