@@ -1,7 +1,7 @@
 //! `cargo xtask catalogue`: the catalogue of Mistral AI's operations.
 
 use crate::generated;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow};
 use connectors::openapi::embedded;
 use connectors::openapi::read::{Document, read};
 use model::Problem;
@@ -29,16 +29,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<String> {
     let sha256: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let file = arguments.spec.file_name().and_then(|name| name.to_str()).context("the document has no name")?;
     let document = Document { file, sha256: &sha256, text: &text };
-    let reading = read(&document, &overrides).or_else(refuse)?;
+    let reading = read(&document, &overrides).map_err(|problems| refuse(&problems))?;
     if !reading.gaps.is_empty() {
-        refuse(reading.gaps)?;
+        return Err(refuse(&reading.gaps));
     }
     generated::write(CATALOGUE, &embedded::write(&reading.catalogue)?, arguments.check)
 }
 
-fn refuse<T>(problems: Vec<Problem>) -> Result<T> {
+fn refuse(problems: &[Problem]) -> Error {
     let lines: Vec<String> = problems.iter().map(describe).collect();
-    bail!("the catalogue cannot be made:\n{}", lines.join("\n"))
+    anyhow!("the catalogue cannot be made:\n{}", lines.join("\n"))
 }
 
 fn describe(problem: &Problem) -> String {
