@@ -1,5 +1,7 @@
 //! What the embedded catalogue of Mistral AI must say, whatever the official document becomes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use connectors::mistral::catalogue::{catalogue, reference_page};
 use connectors::openapi::catalogue::{BodyKind, Catalogue, Encoding, Entry, Location, Method, Paging, Stream};
 use connectors::openapi::embedded;
@@ -85,10 +87,10 @@ fn finds_titles_and_explains_what_it_does_not_find() {
     let cases = [
         (None, "Retreive Model", "entity_unknown", Some("did you mean \"Retrieve Model\"?")),
         (Some(Method::Get), "Retreive Model", "entity_unknown", Some("did you mean \"Retrieve Model\"?")),
-        (Some(Method::Get), "Delete Model", "entity_unknown", Some("\"Delete Model\" has the method DELETE")),
+        (Some(Method::Get), "Delete Model", "entity_unknown", Some("it has method DELETE")),
         (Some(Method::Get), "Chat Completoin", "entity_unknown", Some("did you mean \"Chat Completion\"?")),
-        (None, "Make Coffee", "entity_unknown", None),
-        (None, "", "entity_unknown", None),
+        (None, "Make Coffee", "entity_unknown", Some("tramontane entities lists them all")),
+        (None, "", "entity_unknown", Some("tramontane entities lists them all")),
     ];
     for (method, title, code, hint) in cases {
         let problem = find(method, title).unwrap_err();
@@ -97,12 +99,12 @@ fn finds_titles_and_explains_what_it_does_not_find() {
 }
 
 #[test]
-fn asks_for_the_method_where_several_have_the_title() {
+fn asks_which_method_where_several_have_the_title() {
     let mut twins = embedded::load(TEXT).unwrap();
     twins.operations.retain(|entry| ["/v1/models/{model_id}"].contains(&entry.path.as_str()));
     twins.operations.iter_mut().for_each(|entry| entry.title = "Model".to_owned());
     let problem = twins.find(None, "model").unwrap_err();
-    assert_eq!((&*problem.code, problem.hint.as_deref()), ("method_needed", Some("say the method: GET, DELETE")));
+    assert_eq!((&*problem.code, problem.hint.as_deref()), ("entity_ambiguous", Some("say which method: GET, DELETE")));
     assert_eq!(twins.find(Some(Method::Delete), "model").unwrap().method, Method::Delete);
 }
 
@@ -213,7 +215,7 @@ fn credentials_and_deprecations_are_what_the_document_says() {
     let expected = [
         ("List Agents (Deprecated)", "List Agents"),
         ("Update Library (Deprecated)", "Update Library"),
-        ("Update Document (Deprecated)", "Update Document"),
+        ("Update Library Document (Deprecated)", "Update Library Document"),
         ("Execute Workflow Registration", "Execute Workflow"),
     ];
     assert_eq!(deprecated, BTreeMap::from(expected));

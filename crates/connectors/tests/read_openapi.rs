@@ -1,5 +1,7 @@
 //! Reading OpenAPI documents: what is taken, what is refused and where.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use connectors::openapi::catalogue::{Catalogue, Encoding, Method, Paging, Stream};
 use connectors::openapi::read::{Document, Reading, read};
 use model::{Credential, Effect, Problem};

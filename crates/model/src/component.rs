@@ -16,6 +16,12 @@ pub trait Component: Send + Sync + 'static {
         let _ = options;
         Vec::new()
     }
+
+    /// Names of the options that are paths on this machine: `${NAME}` is replaced in them, and relative ones are taken
+    /// from the folder of the definitions.
+    fn path_options(&self) -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// Which way the data goes through a connector.

@@ -161,6 +161,7 @@ pub struct Route {
     pub on_unknown: OnUnknown,
     /// Allows this route to be part of a cycle of `answers`, this many times round.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(max = 1_000_000))]
     pub allow_loop: u32,
 }
 

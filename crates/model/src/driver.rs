@@ -61,8 +61,9 @@ pub trait Target: Send + Sync {
     /// What must be known after a crash to tell what became of a batch (a file's length). Committed with START.
     async fn mark(&self) -> Result<Value, Failure>;
 
-    /// Delivers a batch whole: when it returns `Ok`, everything is durable at the far side.
-    async fn deliver(&self, batch: &[Value]) -> Result<(), Failure>;
+    /// Delivers a batch whole: when it returns `Ok`, everything is durable at the far side. `mark` is what `mark` gave
+    /// for this batch; where the far side no longer is as it says, nothing is delivered.
+    async fn deliver(&self, mark: &Value, batch: &[Value]) -> Result<(), Failure>;
 
     /// Says what became of a batch whose delivery was cut, and undoes what it can.
     async fn recover(&self, mark: &Value, batch: &[Value]) -> Recovery;

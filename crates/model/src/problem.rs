@@ -27,7 +27,7 @@ pub struct Problem {
     /// (`/messages/0/role`), or a file. Empty where there is no place.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub place: String,
-    /// File of the definitions, where known.
+    /// File of the definitions or of the data, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Line in that file, or in the data file, counted from 1.

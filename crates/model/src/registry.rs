@@ -1,7 +1,7 @@
 //! The list of all parts there are. Filled in `app/src/parts.rs`, in plain sight.
 
 use crate::driver::{SourceDriver, TargetDriver};
-use crate::{Component, Connector, Transformer};
+use crate::{Connector, Transformer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;

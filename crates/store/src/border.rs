@@ -13,29 +13,36 @@ use model::{Millis, Problem, RunId, TaskId, TaskKind};
 /// A batch is one transaction; one bad item does not spoil the others where the result has a value per item.
 #[async_trait]
 pub trait Store: Send + Sync {
+    /// What tells this store from every other: 8 random hex characters, given when it was made.
+    fn id(&self) -> &str;
+
     // --- tasks, as the engine moves them ---------------------------------------------------------------------
 
-    /// Inserts tasks. `None` for each whose unique key exists.
-    async fn insert(&self, tasks: Vec<NewTask>) -> Result<Vec<Option<TaskId>>, StoreError>;
+    /// Inserts tasks, accepted at `now`. `None` for each whose unique key exists.
+    async fn insert(&self, tasks: Vec<NewTask>, now: Millis) -> Result<Vec<Option<TaskId>>, StoreError>;
 
     /// Begins a run: the run and its pull task, in one commit.
     async fn begin_run(&self, run: NewRun) -> Result<(RunId, TaskId), StoreError>;
 
-    /// Claims due tasks in states `new`, `retry` and `waiting`.
+    /// Claims due tasks in states `new`, `retry` and `waiting`. One whose payload is missing becomes `failed`
+    /// (`blob_missing`) and is left out. In each lane, one that was claimed before without coming to an end is claimed
+    /// alone.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError>;
 
     /// Takes over claims that ran out (`all`: every claim there is, for the one engine of a SQLite store at its start).
     /// Those not started go back to `new`, or to `failed` (`claimed_too_often`) after three claims without an end.
-    /// Those started are claimed anew for the caller, with `interrupted` set.
+    /// Those started are claimed anew for the caller, with `interrupted` set; where their payload or request is missing
+    /// they become `unknown` (`blob_missing`) instead.
     async fn take_over(&self, all: bool, now: Millis, lease_until: Millis) -> Result<Vec<Claim>, StoreError>;
 
-    /// Commits START. `false` where the claim is lost: then nothing may be sent.
+    /// Commits START. `false` where the claim is lost or was started already: then nothing may be sent.
     async fn start(&self, starts: Vec<Start>) -> Result<Vec<bool>, StoreError>;
 
     /// Extends claims. `false` where the claim is lost.
     async fn renew(&self, tokens: Vec<Token>, lease_until: Millis) -> Result<Vec<bool>, StoreError>;
 
-    /// Gives unstarted claims back: state `new`, due now, the claim not counted.
+    /// Gives unstarted claims back: state `new`, due now, the claim not counted. Passes over claims that are lost and
+    /// those whose task has an attempt that was started and never ended: that is for take-over to report.
     async fn hand_back(&self, tokens: Vec<Token>, now: Millis) -> Result<(), StoreError>;
 
     /// Ends attempts. `false` where the claim is lost: then nothing of that item was written.
@@ -66,7 +73,7 @@ pub trait Store: Send + Sync {
 
     // --- for people -------------------------------------------------------------------------------------------
 
-    /// Counts by lane and state (`None`: of all runs).
+    /// Counts by lane and state, by lane (`None`: of all runs together, under run 0). Counts of zero are left out.
     async fn tally(&self, run: Option<RunId>) -> Result<Vec<Tally>, StoreError>;
 
     /// One page of tasks, newest first.

@@ -1,6 +1,7 @@
 //! What can go wrong with a store.
 
 use model::Problem;
+use std::path::{Path, PathBuf};
 
 /// A store that cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,36 @@ pub enum StoreError {
         /// The newest that we know.
         known: i64,
     },
+    /// The store was written by an older version and was opened for reading only, so it cannot be brought up to date.
+    #[error("the store has version {found} and must be brought to version {known} first")]
+    Older {
+        /// Version of the store.
+        found: i64,
+        /// The version that we read.
+        known: i64,
+    },
+    /// Another engine holds the data folder.
+    #[error("the data folder {} is held by {by}", folder.display())]
+    Held {
+        /// The folder.
+        folder: PathBuf,
+        /// Who, as the holder wrote it.
+        by: String,
+    },
+    /// Nothing to read in the data folder.
+    #[error("there is no store in {}", .0.display())]
+    Absent(PathBuf),
+    /// The file is there and is none of ours, or is damaged.
+    #[error("{} is not a store: {reason}", file.display())]
+    NotAStore {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A write to a store that was opened for reading.
+    #[error("the store was opened for reading only")]
+    ReadOnly,
     /// A reference to a blob that is not there.
     #[error("blob {0} is missing")]
     BlobMissing(String),
@@ -41,25 +72,33 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// An error of the file system at a path: `what` reads like "cannot write".
+    pub(crate) fn io(what: &str, path: &Path, error: std::io::Error) -> Self {
+        Self::Io { what: format!("{what} {}", path.display()), error }
+    }
+
     /// As a problem for people.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        let reason = self.to_string();
-        match self {
-            Self::Conflict { .. } => {
-                Problem::new("definitions_changed", reason).hint("look at the plan again, then apply")
-            }
-            Self::Newer { .. } => {
-                Problem::new("store_newer", reason).hint("use the newer program, or restore a backup")
-            }
-            Self::BlobMissing(_) => {
-                Problem::new("blob_missing", reason).hint("restore the data folder's blobs from a backup")
-            }
-            Self::Io { .. } => Problem::new("store_io", reason).hint("check the data folder's disk and permissions"),
-            Self::Database(_) => {
-                Problem::new("store_database", reason).hint("check the data folder's disk and permissions")
-            }
-            Self::Closed => Problem::new("store_closed", reason),
-        }
+        let (code, hint) = match self {
+            Self::Conflict { .. } => ("definitions_changed", "look at the plan again, then apply"),
+            Self::Newer { .. } => ("store_newer", "use the newer program, or restore a backup"),
+            Self::Older { .. } => ("store_older", "run a command that writes once, with this program"),
+            Self::Held { .. } => ("store_held", "stop that process, or use another data folder"),
+            Self::Absent(_) => ("store_absent", "apply definitions first, or name another data folder"),
+            Self::NotAStore { .. } => ("not_a_store", "name another data folder, or restore a backup"),
+            Self::ReadOnly => ("store_read_only", "open it as an engine"),
+            Self::BlobMissing(_) => ("blob_missing", "restore the data folder's blobs from a backup"),
+            Self::Io { .. } => ("store_io", "check the data folder's disk and permissions"),
+            Self::Database(_) => ("store_database", "check the data folder's disk and permissions"),
+            Self::Closed => ("store_closed", "start the engine again"),
+        };
+        Problem::new(code, self.to_string()).hint(hint)
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
     }
 }

@@ -1,15 +1,16 @@
 //! The durable side: definitions, tasks, attempts, cursors and blobs.
 //!
 //! The border is [`Store`]: hot operations are batches, everything else plain queries for people. One behaviour suite
-//! ([`suite`]) says what an adapter must do, and runs on each.
+//! (`tests/suite`) says what an adapter must do, and runs on each.
 
 pub mod blobs;
 pub mod border;
+pub mod crash;
 pub mod error;
 pub mod sqlite;
-pub mod suite;
 pub mod types;
 
 pub use border::Store;
 pub use error::StoreError;
+pub use sqlite::{Access, SqliteStore};
 pub use types::*;

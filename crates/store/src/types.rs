@@ -142,7 +142,7 @@ pub struct Finish {
     pub new_tasks: Vec<NewTask>,
     /// Cursor of an incoming to be set (`Some(value)`) or cleared (`None`).
     pub cursor: Option<(LaneId, Option<Bytes>)>,
-    /// Replaces the task's resume value.
+    /// `Some` replaces the task's resume value, `None` keeps it.
     pub resume: Option<Bytes>,
 }
 
@@ -192,7 +192,7 @@ pub enum Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Run again: from any state that is not open. Tries count anew.
+    /// Run again: from any state that is not open. Tries count anew; a `finished` task forgets where it left off.
     Retry,
     /// An `unknown` task is known to have worked.
     ResolveFinished,
@@ -204,6 +204,47 @@ pub enum Decision {
     Cancel,
     /// As `Cancel`; also for `failed`, `rejected` and `unknown` tasks, which are then no longer counted as trouble.
     Skip,
+}
+
+impl Decision {
+    /// Every decision.
+    pub const ALL: [Decision; 6] =
+        [Self::Retry, Self::ResolveFinished, Self::ResolveFailed, Self::ResolveResend, Self::Cancel, Self::Skip];
+
+    /// The word used in tables, API and CLI.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::ResolveFinished => "resolve_finished",
+            Self::ResolveFailed => "resolve_failed",
+            Self::ResolveResend => "resolve_resend",
+            Self::Cancel => "cancel",
+            Self::Skip => "skip",
+        }
+    }
+
+    /// Reads the stored word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|decision| decision.as_str() == word)
+    }
+
+    /// The state that a task in `state` comes to by this decision; `None` where it does not fit.
+    #[must_use]
+    pub fn leads_to(self, state: TaskState) -> Option<TaskState> {
+        use TaskState::{Failed, Finished, New, Processing, Rejected, Skipped, Unknown};
+        let queued = state.is_open() && state != Processing;
+        match self {
+            Self::Retry if !state.is_open() => Some(New),
+            Self::ResolveFinished if state == Unknown => Some(Finished),
+            Self::ResolveFailed if state == Unknown => Some(Failed),
+            Self::ResolveResend if state == Unknown => Some(New),
+            Self::Cancel if queued => Some(Skipped),
+            Self::Skip if queued || matches!(state, Failed | Rejected | Unknown) => Some(Skipped),
+            _ => None,
+        }
+    }
 }
 
 /// A decision with who and why.
@@ -222,7 +263,7 @@ pub struct Decided {
 /// Counts by run, lane and state; kept in the same commits as the tasks, so asking is cheap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Run.
+    /// Run; 0: all runs together.
     pub run: RunId,
     /// Lane.
     pub lane: LaneId,
@@ -268,7 +309,7 @@ pub struct TaskRow {
     pub created_at: Millis,
     /// When it reached an end state.
     pub finished_at: Option<Millis>,
-    /// The problem of the last attempt that ended with one.
+    /// The problem of the last attempt that ended with one, else the one that it was born with.
     pub problem: Option<Problem>,
 }
 

@@ -1,3 +1,9 @@
 //! Mistral AI.
 
 pub mod catalogue;
+mod connector;
+mod operation;
+pub mod refusal;
+pub mod usage;
+
+pub use connector::{Mistral, connector};

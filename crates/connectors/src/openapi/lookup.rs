@@ -6,41 +6,38 @@ use model::{Problem, suggest};
 use serde_json::{Map, Value};
 
 impl Catalogue {
-    /// The operation with this title, without regard to case. The method may be left out where only one has it.
+    /// The operation with a title, without regard to case. `method` is needed where several have it.
     ///
     /// # Errors
-    /// `entity_unknown`, with the nearest title or the methods that have this one; `method_needed` where several
-    /// methods have it. Both without a place: that is for the caller to say.
+    /// `entity_unknown`, with the nearest title or the methods that have it; `entity_ambiguous`.
     pub fn find(&self, method: Option<Method>, title: &str) -> Result<&Entry, Problem> {
-        let wanted = title.trim().to_lowercase();
-        let named: Vec<&Entry> = self.operations.iter().filter(|entry| entry.title.to_lowercase() == wanted).collect();
-        let fitting: Vec<&Entry> =
-            named.iter().copied().filter(|entry| method.is_none_or(|method| entry.method == method)).collect();
-        match fitting[..] {
-            [entry] => Ok(entry),
-            [] => Err(self.unknown(method, title, &named)),
-            _ => Err(Problem::new("method_needed", format!("several operations are called \"{}\"", named[0].title))
-                .hint(format!("say the method: {}", methods(&named)))),
+        let titled: Vec<&Entry> =
+            self.operations.iter().filter(|entry| entry.title.eq_ignore_ascii_case(title.trim())).collect();
+        let fitting: Vec<&&Entry> =
+            titled.iter().filter(|entry| method.is_none_or(|method| method == entry.method)).collect();
+        let methods = || titled.iter().map(|entry| entry.method.as_str()).collect::<Vec<_>>().join(", ");
+        match (fitting.as_slice(), method) {
+            ([entry], _) => Ok(entry),
+            ([], Some(method)) if !titled.is_empty() => {
+                let reason = format!("there is no entity \"{title}\" with method {}", method.as_str());
+                Err(Problem::new("entity_unknown", reason).hint(format!("it has method {}", methods())))
+            }
+            ([], _) => {
+                let problem = Problem::new("entity_unknown", format!("there is no entity \"{title}\""));
+                let same = self.operations.iter().filter(|entry| method.is_none_or(|method| method == entry.method));
+                let near = suggest::nearest(title, same.map(|entry| entry.title.as_str()));
+                let near =
+                    near.or_else(|| suggest::nearest(title, self.operations.iter().map(|entry| entry.title.as_str())));
+                Err(match near {
+                    Some(near) => problem.hint(format!("did you mean \"{near}\"?")),
+                    None => problem.hint("tramontane entities lists them all"),
+                })
+            }
+            _ => {
+                let reason = format!("there are several entities \"{title}\"");
+                Err(Problem::new("entity_ambiguous", reason).hint(format!("say which method: {}", methods())))
+            }
         }
-    }
-
-    fn unknown(&self, method: Option<Method>, title: &str, named: &[&Entry]) -> Problem {
-        let Some(method) = method else {
-            let problem = Problem::new("entity_unknown", format!("no operation is called \"{title}\""));
-            return with_hint(problem, self.suggest(title, |_| true));
-        };
-        let problem = Problem::new("entity_unknown", format!("no {} operation is called \"{title}\"", method.as_str()));
-        if !named.is_empty() {
-            let hint = format!("\"{}\" has the method {}", named[0].title, methods(named));
-            return problem.hint(hint);
-        }
-        let near = self.suggest(title, |entry| entry.method == method);
-        with_hint(problem, near.or_else(|| self.suggest(title, |_| true)))
-    }
-
-    fn suggest(&self, title: &str, among: impl Fn(&Entry) -> bool) -> Option<String> {
-        let titles = self.operations.iter().filter(|entry| among(entry)).map(|entry| entry.title.as_str());
-        suggest::nearest(title.trim(), titles).map(|name| format!("did you mean \"{name}\"?"))
     }
 
     /// The operation with this method and path template.
@@ -92,14 +89,4 @@ fn localise(schema: &mut Value, names: &mut Vec<String>) {
             *target = format!("#/$defs/{name}");
         }
     });
-}
-
-fn methods(entries: &[&Entry]) -> String {
-    let mut methods: Vec<Method> = entries.iter().map(|entry| entry.method).collect();
-    methods.sort_unstable();
-    methods.into_iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn with_hint(problem: Problem, hint: Option<String>) -> Problem {
-    Problem { hint, ..problem }
 }

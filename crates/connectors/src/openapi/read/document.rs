@@ -182,7 +182,7 @@ mod tests {
             ("{\"a\": \n", "EOF", Some(2)),
             ("{} {}", "trailing", Some(1)),
             ("a: 1\n---\nb: 2\n", "", None),
-            (&deep, "deeper than 128", Some(1)),
+            (&deep, "recursion limit", Some(1)),
             (&"a: {".repeat(1_000_000), "deeper than 128", Some(1)),
             (&format!("{{\"a\": {deep}"), "recursion", Some(1)),
             (&bomb, "", None),

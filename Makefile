@@ -1,0 +1,47 @@
+# `make help` says what there is. Every target works from a clean clone.
+
+# The one feature that tests need and people never get: named points at which a test may end the process.
+TESTED := --locked --workspace --features crash-points
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint build bench
+
+# $(call need,program,how to install it): ends with one line if the program is missing.
+need = @command -v $(1) >/dev/null 2>&1 || { echo "$(1) is missing: $(2)" >&2; exit 1; }
+
+define needs
+$(call need,cargo,install Rust from https://rustup.rs)
+$(call need,cc,install a C compiler: apt install gcc or dnf install gcc or xcode-select --install)
+endef
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run the example against the built-in simulator: no network, no key
+	$(needs)
+	cargo build --release --locked --package app
+	@cargo run --release --locked --quiet --package app -- demo
+
+test: ## run all tests
+	$(needs)
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run $(TESTED); \
+	else \
+		echo "cargo-nextest is missing (cargo install --locked cargo-nextest); cargo test runs the same tests" >&2; \
+		set -x; cargo test $(TESTED); \
+	fi
+
+lint: ## check the format, and let nothing through that clippy warns of
+	$(needs)
+	cargo fmt --all --check
+	cargo clippy $(TESTED) --all-targets -- -D warnings
+
+build: ## build the program: target/release/tramontane
+	$(needs)
+	cargo build --release --locked --package app
+
+bench: ## measure, and print the table of docs/benchmarks.md (about ten minutes)
+	$(needs)
+	$(call need,python3,install Python 3: apt install python3 or dnf install python3)
+	cargo build --release --locked --package app
+	python3 benches/bench.py target/release/tramontane

@@ -1,0 +1,232 @@
+//! `tramontane call`: one call, without a store.
+
+use super::entities::method;
+use super::{Context, Ended, Failure};
+use crate::exit::Exit;
+use crate::parts;
+use crate::settings::{self, ADMIN_KEY, API_KEY, Environment, USER_KEY};
+use clap::Args;
+use connectors::openapi::catalogue::Method;
+use engine::definitions::from_stored;
+use engine::exchange::{Client, Exchanged};
+use engine::flow::open_client;
+use model::definition::HttpClient;
+use model::{Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request, Side};
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::sync::Arc;
+
+/// Where the service is.
+const BASE_URI: &str = "https://api.mistral.ai";
+/// The largest payload that is read from a file.
+const MAX_PAYLOAD: u64 = 64 << 20;
+
+/// Arguments of `tramontane call`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples: tramontane call \"Retrieve Model\" --path model_id=open-mistral-7b
+          tramontane call \"Chat Completion\" --payload @body.json --dry-run
+
+The key comes from MISTRAL_API_KEY (MISTRAL_ADMIN_KEY, MISTRAL_USER_KEY for the operations that ask for those). The answer
+is on stdout.")]
+pub(crate) struct Call {
+    /// Title of an entity: "Retrieve Model".
+    entity: String,
+    /// HTTP method, where several entities have the title.
+    #[arg(long, value_parser = method)]
+    method: Option<Method>,
+    /// A value for a slot of the path.
+    #[arg(long, value_name = "K=V", value_parser = pair)]
+    path: Vec<(String, String)>,
+    /// A value for the query; JSON where it is JSON, else text.
+    #[arg(long, value_name = "K=V", value_parser = pair)]
+    query: Vec<(String, String)>,
+    /// The body.
+    #[arg(long, value_name = "JSON|@FILE")]
+    payload: Option<String>,
+    /// The whole request: {path, query, payload}.
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["path", "query", "payload"])]
+    request: Option<String>,
+    /// Where to send it.
+    #[arg(long, value_name = "URL", env = "MISTRAL_BASE_URI", conflicts_with = "client")]
+    base_uri: Option<String>,
+    /// Uses a stored HTTP client.
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Prints the request and sends nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Call {
+    pub(crate) async fn run(self: Box<Self>, context: &Context) -> Ended {
+        let operation = self.operation()?;
+        let request = self.request()?;
+        let client = self.client(context).await?;
+        let prepared = operation.prepare(&request, client.1).map_err(Failure::refused)?;
+        context.printer.problems(&prepared.warnings);
+        if self.dry_run {
+            context.printer.value(&dry(&client.0, operation.as_ref(), &prepared));
+            return Ok(Exit::Done);
+        }
+        match client.0.exchange(&prepared.http, operation.credential(), None).await {
+            Exchanged::Answer(answer) => Ok(print_answer(context, operation.as_ref(), &answer)),
+            Exchanged::Lost { evidence, problem, partial, .. } => {
+                context.printer.bytes(&partial);
+                let exit = if evidence == Evidence::NotSent { Exit::NotSent } else { Exit::Unknown };
+                Err(Failure::new(exit, problem))
+            }
+        }
+    }
+
+    fn operation(&self) -> Result<Arc<dyn Operation>, Failure> {
+        let connector = parts::registry().connectors.remove("mistral").ok_or_else(|| Failure::refused(Vec::new()))?;
+        let mut method = self.method;
+        if method.is_none() {
+            let catalogue = connectors::mistral::catalogue::catalogue();
+            method = Some(super::entities::find(catalogue, None, &self.entity)?.method);
+        }
+        let options = json!({ "method": method, "entity": self.entity });
+        connector.operation(Side::Publisher, &options).map_err(Failure::refused)
+    }
+
+    fn request(&self) -> Result<Request, Failure> {
+        let refused = |problem: Problem| Failure::refused(vec![problem]);
+        if let Some(text) = &self.request {
+            let value = read_json("--request", text).map_err(refused)?;
+            return Request::from_value(value).map_err(|problem| refused(problem.within("--request")));
+        }
+        let texts = |pairs: &[(String, String)]| -> Map<String, Value> {
+            pairs.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
+        };
+        let mut request = Request { path: texts(&self.path), ..Request::default() };
+        for (name, value) in &self.query {
+            add_query(&mut request.query, name, value);
+        }
+        if let Some(text) = &self.payload {
+            request.payload = Some(read_json("--payload", text).map_err(refused)?);
+        }
+        Ok(request)
+    }
+
+    async fn client(&self, context: &Context) -> Result<(Client, model::http::Preflight), Failure> {
+        let mut variables = Environment::default();
+        let (name, definition) = match &self.client {
+            Some(name) => (name.clone(), stored_client(context, name).await?),
+            None => {
+                for name in [API_KEY, ADMIN_KEY, USER_KEY] {
+                    // In a dry run a missing key stops nothing.
+                    if self.dry_run && settings::environment(name).is_none() {
+                        variables = variables.with(name, "not-set");
+                    }
+                }
+                ("command line".to_owned(), self.typed_client()?)
+            }
+        };
+        let preflight = definition.preflight;
+        let client = open_client(&name, &definition, &variables)
+            .map_err(|problem| Failure::refused(vec![problem.within(&format!("http_clients.{name}"))]))?;
+        Ok((client, preflight))
+    }
+
+    /// The client of the command line: the environment's keys, and an address that is allowed by being typed.
+    fn typed_client(&self) -> Result<HttpClient, Failure> {
+        let key = |name: &str| settings::environment(name).map(|_| format!("${{secret:{name}}}"));
+        let value = json!({
+            "prototype": "mistral",
+            "base_uri": self.base_uri.as_deref().unwrap_or(BASE_URI),
+            "api_key": key(API_KEY),
+            "admin_key": key(ADMIN_KEY),
+            "user_key": key(USER_KEY),
+            "allow_private_addresses": self.base_uri.is_some(),
+        });
+        serde_json::from_value(value)
+            .map_err(|error| Failure::new(Exit::Trouble, Problem::new("client_broken", error.to_string())))
+    }
+}
+
+async fn stored_client(context: &Context, name: &str) -> Result<HttpClient, Failure> {
+    let (_, stored) = context.read_store()?.definitions().await?;
+    let mut definitions = from_stored(&stored).map_err(Failure::refused)?;
+    definitions.http_clients.remove(name).ok_or_else(|| {
+        let mut problem = Problem::new("reference_unknown", format!("there is no HTTP client \"{name}\""));
+        problem.hint = model::suggest::hint(name, definitions.http_clients.keys().map(String::as_str));
+        Failure::refused(vec![problem])
+    })
+}
+
+/// A name given twice becomes a list.
+fn add_query(query: &mut Map<String, Value>, name: &str, text: &str) {
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    match query.get_mut(name) {
+        None => drop(query.insert(name.to_owned(), value)),
+        Some(Value::Array(values)) => values.push(value),
+        Some(present) => *present = Value::Array(vec![present.take(), value]),
+    }
+}
+
+/// Reads JSON from the command line, or with `@` from a file (`@-`: stdin).
+fn read_json(option: &str, text: &str) -> Result<Value, Problem> {
+    let Some(path) = text.strip_prefix('@') else {
+        return serde_json::from_str(text).map_err(|error| {
+            Problem::new("json_wrong", format!("no JSON: {error}"))
+                .at(option)
+                .hint("quote it for the shell, or use @FILE")
+        });
+    };
+    let mut bytes = Vec::new();
+    let read = if path == "-" {
+        std::io::stdin().take(MAX_PAYLOAD + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_PAYLOAD + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Problem::new("file_unreadable", format!("{path}: {error}")).at(option))?;
+    if bytes.len() as u64 > MAX_PAYLOAD {
+        return Err(Problem::new("file_too_large", format!("{path} is longer than {MAX_PAYLOAD} bytes")).at(option));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new("json_wrong", format!("{path}: no JSON: {error}")).at(option))
+}
+
+fn dry(client: &Client, operation: &dyn Operation, prepared: &Prepared) -> Value {
+    let http = &prepared.http;
+    let headers: Map<String, Value> =
+        http.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let body = http.body.as_deref().map(|body| serde_json::from_slice::<Value>(body).unwrap_or(Value::Null));
+    json!({
+        "method": http.method, "url": format!("{}{}", client.base(), http.target), "headers": headers,
+        "credential": operation.credential().option(), "body": body,
+    })
+}
+
+fn print_answer(context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Exit {
+    let Reading { evidence, answer: value, problem, .. } = operation.read(answer);
+    match &value {
+        Value::Null if answer.body.is_empty() => {}
+        Value::String(text) if !context.printer.json() => context.printer.data(text),
+        value => context.printer.value(value),
+    }
+    if let Some(problem) = &problem {
+        context.printer.say(&format!(
+            "{}: {problem} [{}]",
+            if problem.is_error() { "error" } else { "warning" },
+            problem.code
+        ));
+        if let Some(hint) = &problem.hint {
+            context.printer.say(&format!("  hint: {hint}"));
+        }
+    }
+    match evidence {
+        Evidence::Answered if problem.is_some_and(|problem| problem.is_error()) => Exit::Failed,
+        Evidence::Answered => Exit::Done,
+        Evidence::Refused { .. } => Exit::TryLater,
+        Evidence::Rejected | Evidence::ErrorAnswer => Exit::Failed,
+        Evidence::NotSent => Exit::NotSent,
+        Evidence::Unknown => Exit::Unknown,
+    }
+}

@@ -1,0 +1,163 @@
+//! The command line: a file per verb.
+
+mod apply;
+mod call;
+mod demo;
+mod entities;
+mod export;
+mod run;
+mod simulator;
+mod summary;
+mod tasks;
+
+use crate::exit::Exit;
+use crate::print::{Printer, time};
+use crate::settings;
+use clap::{Parser, Subcommand};
+use engine::clock::{Clock, SystemClock};
+use model::Problem;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use store::Store;
+use store::sqlite::{Access, SqliteStore};
+
+/// Connects a company's systems to Mistral AI: durable tasks, no call paid twice, everything can be tried offline.
+#[derive(Debug, Parser)]
+#[command(name = "tramontane", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Folder of the store. Made on first use, readable by you alone.
+    #[arg(long, global = true, env = "TRAMONTANE_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Prints JSON on stdout.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Prints no colours.
+    #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
+    no_color: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 trouble (disk, store) · 2 wrong command line · 3 refused before anything was sent or changed
+4 not sent · 5 the service said not now · 6 failed · 7 outcome unknown · 8 what is left comes due later · 130 stopped";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Lists the operations of the Mistral API, or shows one.
+    Entities(entities::Entities),
+    /// Makes one call and prints its answer. Nothing is stored.
+    Call(Box<call::Call>),
+    /// Shows what applying definitions would change.
+    Plan(apply::Plan),
+    /// Applies definitions: all of them or none.
+    Apply(apply::Apply),
+    /// Writes the stored definitions as YAML.
+    Export(export::Export),
+    /// Runs an incoming: takes its data in and works until all of it is through.
+    Run(run::Run),
+    /// Looks at tasks and decides about them.
+    Tasks(tasks::Tasks),
+    /// Starts the stand-in for the Mistral API.
+    Simulator(simulator::Simulator),
+    /// Shows the product at work: 20 products, a simulator, 20 descriptions.
+    Demo(demo::Demo),
+}
+
+/// What every verb gets.
+pub(crate) struct Context {
+    pub(crate) printer: Printer,
+    data: Option<PathBuf>,
+}
+
+/// What a verb ends with: an exit code, or problems that are printed.
+pub(crate) type Ended = Result<Exit, Failure>;
+
+/// Problems with the exit code that they mean.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, problem: Problem) -> Self {
+        Self { exit, problems: vec![problem] }
+    }
+
+    pub(crate) fn refused(problems: Vec<Problem>) -> Self {
+        Self { exit: Exit::Refused, problems }
+    }
+}
+
+impl From<store::StoreError> for Failure {
+    fn from(error: store::StoreError) -> Self {
+        Self::new(Exit::Trouble, error.problem())
+    }
+}
+
+impl Context {
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(settings::default_data)
+    }
+
+    /// Opens the store for work: nobody else may.
+    pub(crate) fn engine_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        open_engine_store(&self.data())
+    }
+
+    /// Opens the store for reading, also beside a running engine.
+    pub(crate) fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(Arc::new(SqliteStore::open(&self.data(), Access::Read)?))
+    }
+}
+
+/// Opens a store for work.
+pub(crate) fn open_engine_store(folder: &std::path::Path) -> Result<Arc<dyn Store>, Failure> {
+    let holder = format!("process {}, since {}", std::process::id(), time(SystemClock.now()));
+    Ok(Arc::new(SqliteStore::open(folder, Access::Engine(holder))?))
+}
+
+/// Runs a command and says how it ended.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data };
+    let ended = match cli.command {
+        // These need no runtime, and so start at once.
+        Command::Entities(verb) => verb.run(&context),
+        verb => in_runtime(&context, verb),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            context.printer.problems(&failure.problems);
+            failure.exit.into()
+        }
+    }
+}
+
+fn in_runtime(context: &Context, verb: Command) -> Ended {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
+    let runtime = runtime.map_err(|error| {
+        Failure::new(Exit::Trouble, Problem::new("runtime", format!("cannot start threads: {error}")))
+    })?;
+    let ended = runtime.block_on(async {
+        match verb {
+            Command::Entities(verb) => verb.run(context),
+            Command::Call(verb) => verb.run(context).await,
+            Command::Plan(verb) => verb.run(context).await,
+            Command::Apply(verb) => verb.run(context).await,
+            Command::Export(verb) => verb.run(context).await,
+            Command::Run(verb) => verb.run(context).await,
+            Command::Tasks(verb) => verb.run(context).await,
+            Command::Simulator(verb) => verb.run(context).await,
+            Command::Demo(verb) => verb.run(context).await,
+        }
+    });
+    runtime.shutdown_background();
+    ended
+}
+
+/// Transformers may recurse; their depth is bounded by what is left of the stack.
+const STACK: usize = 8 << 20;

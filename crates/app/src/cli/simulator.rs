@@ -1,0 +1,54 @@
+//! `tramontane simulator`: the stand-in for the Mistral API.
+
+use super::run::interrupted;
+use super::{Context, Ended, Failure};
+use crate::exit::Exit;
+use clap::Args;
+use model::Problem;
+use model::definition::Span;
+use serde_json::json;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `tramontane simulator`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: tramontane simulator --port 8123 --latency 50ms --ledger ledger.jsonl
+
+The first line on stdout is {\"url\": \"http://127.0.0.1:PORT\"}. Any non-empty key is good but `wrong`. Stops at SIGINT
+or SIGTERM.")]
+pub(crate) struct Simulator {
+    /// Port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// How long every answer takes.
+    #[arg(long, default_value = "0ms", value_name = "DURATION")]
+    latency: Span,
+    /// Writes one JSON line per request seen and per answer sent.
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+    /// Takes only this key.
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl Simulator {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        let options = simulator::Options {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
+            latency: Duration::from_millis(u64::try_from(self.latency.0).unwrap_or(0)),
+            key: self.key,
+            ledger: self.ledger,
+            ..simulator::Options::default()
+        };
+        let running = simulator::start(options).await.map_err(|error| {
+            let problem = Problem::new("simulator", format!("cannot start the simulator: {error}"));
+            Failure::new(Exit::Trouble, problem.hint("is the port taken? --port 0 takes a free one"))
+        })?;
+        context.printer.data(&json!({ "url": running.url() }).to_string());
+        interrupted().await;
+        running.stop().await;
+        Ok(Exit::Done)
+    }
+}

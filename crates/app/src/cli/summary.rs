@@ -1,0 +1,130 @@
+//! What a run came to.
+
+use super::Failure;
+use super::run::Lanes;
+use crate::exit::Exit;
+use crate::print::{Printer, time};
+use engine::flow::PushTarget;
+use engine::{Engine, WorkEnd};
+use model::{RunId, TaskState, Usage};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use store::Store;
+
+/// What a run came to.
+pub(crate) struct Summary {
+    run: RunId,
+    end: WorkEnd,
+    seconds: f64,
+    usage: Usage,
+    /// Counts by lane (kind and name), then state.
+    lanes: Vec<(String, BTreeMap<TaskState, u64>)>,
+    /// Files that were written to.
+    files: Vec<String>,
+}
+
+impl Summary {
+    pub(crate) async fn collect(
+        store: &dyn Store,
+        engine: &Engine,
+        run: RunId,
+        lanes: Lanes<'_>,
+        end: WorkEnd,
+        seconds: f64,
+    ) -> Result<Self, Failure> {
+        let tally = store.tally(Some(run)).await?;
+        let names: BTreeMap<_, _> = store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect();
+        let mut files = Vec::new();
+        let mut counted = Vec::new();
+        for id in lanes {
+            let counts: BTreeMap<TaskState, u64> =
+                tally.iter().filter(|tally| tally.lane == *id).map(|tally| (tally.state, tally.count)).collect();
+            if let Some(lane) = names.get(id).filter(|_| !counts.is_empty()) {
+                counted.push((format!("{} {}", lane.kind.as_str(), lane.name), counts));
+            }
+            if let Some(PushTarget::Driver(target)) = engine.flows().pushes.get(id).map(|flow| &flow.target) {
+                files.extend(target.exclusive_key());
+            }
+        }
+        let usage = store.usage(Some(run)).await?;
+        Ok(Self { run, end, seconds, usage, lanes: counted, files })
+    }
+
+    /// How many tasks of the run are in a state.
+    pub(crate) fn count(&self, state: TaskState) -> u64 {
+        self.lanes.iter().filter_map(|(_, counts)| counts.get(&state)).sum()
+    }
+
+    /// Whether all of it went well.
+    pub(crate) fn exit(&self) -> Exit {
+        let failed = self.count(TaskState::Failed) + self.count(TaskState::Rejected);
+        match self.end {
+            WorkEnd::Stopped => Exit::Stopped,
+            _ if self.count(TaskState::Unknown) > 0 => Exit::Unknown,
+            _ if failed > 0 => Exit::Failed,
+            WorkEnd::Waiting(_) => Exit::Waiting,
+            WorkEnd::Idle => Exit::Done,
+        }
+    }
+
+    pub(crate) fn print(&self, printer: &Printer) {
+        if printer.json() {
+            return printer.value(&self.value());
+        }
+        self.print_table(printer);
+        if let Some(tokens) = self.usage.total_tokens {
+            let part = |count: Option<u64>| count.unwrap_or(0);
+            let (prompt, completion) = (part(self.usage.prompt_tokens), part(self.usage.completion_tokens));
+            printer.data(&format!("{tokens} tokens ({prompt} in, {completion} out)"));
+        }
+        for file in &self.files {
+            printer.data(&format!("result: {file}"));
+        }
+        if let WorkEnd::Waiting(at) = self.end {
+            printer.say(&format!("what is left comes due at {}; run it again then, nothing is lost", time(at)));
+        }
+        if self.count(TaskState::Unknown) > 0 {
+            printer.say("some outcomes are unknown: tramontane tasks list --state unknown");
+        }
+        if self.count(TaskState::Failed) > 0 {
+            printer.say("some tasks failed: tramontane tasks list --state failed");
+        }
+    }
+
+    fn print_table(&self, printer: &Printer) {
+        let states: Vec<TaskState> = TaskState::ALL.into_iter().filter(|state| self.count(*state) > 0).collect();
+        let mut head = vec!["run", "lane"];
+        head.extend(states.iter().map(|state| state.as_str()));
+        head.push("seconds");
+        let rows = self.lanes.iter().map(|(name, counts)| {
+            let mut row = vec![self.run.to_string(), name.clone()];
+            row.extend(states.iter().map(|state| counts.get(state).copied().unwrap_or(0).to_string()));
+            row.push(format!("{:.2}", self.seconds));
+            row
+        });
+        printer.table(&head, &rows.collect::<Vec<_>>());
+    }
+
+    fn value(&self) -> Value {
+        let by_state = |counts: &BTreeMap<TaskState, u64>| -> Map<String, Value> {
+            counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect()
+        };
+        let mut all: BTreeMap<TaskState, u64> = BTreeMap::new();
+        for (_, counts) in &self.lanes {
+            for (state, count) in counts {
+                *all.entry(*state).or_default() += count;
+            }
+        }
+        let lanes: Map<String, Value> =
+            self.lanes.iter().map(|(name, counts)| (name.clone(), Value::Object(by_state(counts)))).collect();
+        let (end, due_at) = match self.end {
+            WorkEnd::Idle => ("idle", None),
+            WorkEnd::Stopped => ("stopped", None),
+            WorkEnd::Waiting(at) => ("waiting", Some(time(at))),
+        };
+        json!({
+            "run": self.run, "end": end, "due_at": due_at, "seconds": self.seconds, "states": by_state(&all),
+            "lanes": lanes, "usage": self.usage, "files": self.files,
+        })
+    }
+}

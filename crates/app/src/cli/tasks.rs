@@ -1,0 +1,333 @@
+//! `tramontane tasks`: looks at tasks and decides about them.
+
+use super::{Context, Ended, Failure};
+use crate::exit::Exit;
+use crate::print::{short, time};
+use clap::{Args, Subcommand, ValueEnum};
+use engine::clock::{Clock, SystemClock};
+use model::{Problem, TaskId, TaskKind, TaskState, suggest};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use store::{AttemptStory, Decided, Decision, Lane, LaneId, Store, TaskFilter, TaskRow, TaskStory};
+
+/// Tasks of one page.
+const PAGE: u32 = 1_000;
+
+/// Arguments of `tramontane tasks`.
+#[derive(Debug, Args)]
+pub(crate) struct Tasks {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Lists tasks, newest first.
+    #[command(after_help = "Example: tramontane tasks list --state failed --route describe")]
+    List(List),
+    /// Shows the whole story of one task: payload, request, answer, attempts, evidence.
+    #[command(after_help = "Example: tramontane tasks show 4711")]
+    Show {
+        /// Number of the task.
+        id: i64,
+    },
+    /// Runs tasks again that have ended.
+    #[command(after_help = "Example: tramontane tasks retry 4711 4712, then: tramontane run products")]
+    Retry(Which),
+    /// Decides about tasks whose outcome is unknown.
+    #[command(
+        after_help = "Example: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'"
+    )]
+    Resolve {
+        #[command(flatten)]
+        which: Which,
+        /// What is known now.
+        #[arg(long = "as", value_enum)]
+        resolution: Resolution,
+    },
+    /// Ends open tasks that are not being worked on.
+    #[command(after_help = "Example: tramontane tasks cancel 4711")]
+    Cancel(Which),
+    /// Passes tasks over: open ones, and ended ones that count as trouble.
+    #[command(after_help = "Example: tramontane tasks skip 4711 --why 'duplicate order'")]
+    Skip(Which),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only tasks in this state.
+    #[arg(long, value_parser = state)]
+    state: Option<TaskState>,
+    /// Only tasks of this route.
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+    /// Only pulls of this incoming.
+    #[arg(long, value_name = "NAME", conflicts_with = "route")]
+    incoming: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u64,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// Numbers of tasks.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<i64>,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Resolution {
+    /// It worked.
+    Finished,
+    /// It did not, and is given up.
+    Failed,
+    /// It is sent again.
+    Resend,
+}
+
+fn state(text: &str) -> Result<TaskState, String> {
+    let words: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
+    TaskState::from_word(text).ok_or_else(|| {
+        let hint = suggest::nearest(text, words.iter().copied()).map(|near| format!("did you mean {near}? "));
+        format!("{}states are {}", hint.unwrap_or_default(), words.join(", "))
+    })
+}
+
+impl Tasks {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        match self.verb {
+            Verb::List(list) => list.run(context).await,
+            Verb::Show { id } => show(context, TaskId(id)).await,
+            Verb::Retry(which) => which.decide(context, Decision::Retry).await,
+            Verb::Cancel(which) => which.decide(context, Decision::Cancel).await,
+            Verb::Skip(which) => which.decide(context, Decision::Skip).await,
+            Verb::Resolve { which, resolution } => {
+                let decision = match resolution {
+                    Resolution::Finished => Decision::ResolveFinished,
+                    Resolution::Failed => Decision::ResolveFailed,
+                    Resolution::Resend => Decision::ResolveResend,
+                };
+                which.decide(context, decision).await
+            }
+        }
+    }
+}
+
+type Lanes = HashMap<LaneId, Lane>;
+
+async fn lanes(store: &dyn Store) -> Result<Lanes, Failure> {
+    Ok(store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect())
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Ended {
+        let store = context.read_store()?;
+        let lanes = lanes(store.as_ref()).await?;
+        let lane = self.lane(&lanes)?;
+        let mut before = None;
+        let mut left = self.limit;
+        let mut rows = Vec::new();
+        while left > 0 {
+            let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+            let page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            left -= page.len() as u64;
+            if context.printer.json() {
+                rows.extend(page.iter().map(|row| row_value(row, &lanes)));
+            } else {
+                let first = rows.is_empty();
+                print_page(context, &page, &lanes, first);
+                rows.push(Value::Null);
+            }
+        }
+        if context.printer.json() {
+            context.printer.value(&Value::Array(rows));
+        } else if rows.is_empty() {
+            context.printer.say("no tasks");
+        }
+        Ok(Exit::Done)
+    }
+
+    fn lane(&self, lanes: &Lanes) -> Result<Option<LaneId>, Failure> {
+        let (kind, name, word) = match (&self.route, &self.incoming) {
+            (Some(route), _) => (TaskKind::Push, route, "route"),
+            (_, Some(incoming)) => (TaskKind::Pull, incoming, "incoming"),
+            _ => return Ok(None),
+        };
+        let known: Vec<&Lane> = lanes.values().filter(|lane| lane.kind == kind).collect();
+        if let Some(lane) = known.iter().find(|lane| lane.name == *name) {
+            return Ok(Some(lane.id));
+        }
+        let mut problem = Problem::new("name_unknown", format!("there is no {word} \"{name}\" with tasks"));
+        problem.hint = suggest::hint(name, known.iter().map(|lane| lane.name.as_str()));
+        Err(Failure::refused(vec![problem]))
+    }
+}
+
+fn print_page(context: &Context, page: &[TaskRow], lanes: &Lanes, first: bool) {
+    let rows = page.iter().map(|row| {
+        let (kind, name) = lanes.get(&row.lane).map_or(("", ""), |lane| (lane.kind.as_str(), lane.name.as_str()));
+        let problem = row.problem.as_ref().map(|problem| short(&problem.to_string(), 80)).unwrap_or_default();
+        vec![
+            row.id.to_string(),
+            kind.to_owned(),
+            name.to_owned(),
+            row.state.to_string(),
+            row.attempts.to_string(),
+            time(row.created_at),
+            problem,
+        ]
+    });
+    let head = ["id", "kind", "lane", "state", "attempts", "created", "problem"];
+    let rows: Vec<Vec<String>> = rows.collect();
+    context.printer.table(if first { &head } else { &[] }, &rows);
+}
+
+fn row_value(row: &TaskRow, lanes: &Lanes) -> Value {
+    let lane = lanes.get(&row.lane);
+    let name_of = |kind| lane.filter(|lane| lane.kind == kind).map(|lane| lane.name.as_str());
+    json!({
+        "id": row.id,
+        "kind": lane.map(|lane| lane.kind),
+        "route": name_of(TaskKind::Push),
+        "incoming": name_of(TaskKind::Pull),
+        "state": row.state,
+        "attempts": row.attempts,
+        "run": row.run,
+        "source": row.source,
+        "due_at": row.state.is_open().then(|| time(row.due_at)),
+        "created_at": time(row.created_at),
+        "finished_at": row.finished_at.map(time),
+        "problem": row.problem,
+    })
+}
+
+async fn show(context: &Context, id: TaskId) -> Ended {
+    let store = context.read_store()?;
+    let lanes = lanes(store.as_ref()).await?;
+    let Some(story) = store.task(id).await? else {
+        let problem = Problem::new("task_unknown", format!("there is no task {id}"))
+            .hint("tramontane tasks list shows what there is");
+        return Err(Failure::refused(vec![problem]));
+    };
+    let value = story_value(&story, &lanes);
+    if context.printer.json() {
+        context.printer.value(&value);
+    } else {
+        print_story(context, &story, &value);
+    }
+    Ok(Exit::Done)
+}
+
+fn story_value(story: &TaskStory, lanes: &Lanes) -> Value {
+    let mut value = row_value(&story.row, lanes);
+    let decisions: Vec<Value> = story
+        .decisions
+        .iter()
+        .map(|decided| {
+            json!({"decision": decided.decision, "by": decided.by, "why": decided.why, "at": time(decided.at)})
+        })
+        .collect();
+    value["payload"] = parsed(&story.payload);
+    value["attempts"] = story.attempts.iter().map(attempt_value).collect();
+    value["decisions"] = Value::Array(decisions);
+    value["made"] = json!(story.made);
+    value
+}
+
+fn attempt_value(attempt: &AttemptStory) -> Value {
+    let end = attempt.end.as_ref();
+    let request = attempt.request.as_ref().or_else(|| end.and_then(|end| end.request.as_ref()));
+    json!({
+        "number": attempt.number,
+        "started_at": attempt.started_at.map(time),
+        "ended_at": end.map(|end| time(end.at)),
+        "revision": attempt.revision,
+        "evidence": end.map(|end| end.evidence.as_str()),
+        "evidence_in_words": end.map(|end| end.evidence.in_words()),
+        "status": end.and_then(|end| end.status),
+        "problem": end.and_then(|end| end.problem.as_ref()),
+        "usage": end.and_then(|end| end.usage.as_ref()),
+        "request": request.map(|text| parsed(text)),
+        "answer": end.and_then(|end| end.answer.as_ref()).map(|text| parsed(text)),
+        "headers": end.and_then(|end| end.headers.as_ref()).map(|text| parsed(text)),
+    })
+}
+
+fn parsed(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(text).into_owned()))
+}
+
+fn print_story(context: &Context, story: &TaskStory, value: &Value) {
+    let printer = &context.printer;
+    let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let lane = if value["route"].is_null() { text("incoming") } else { text("route") };
+    printer.data(&format!("task {}  {} {lane}  {}", story.row.id, text("kind"), story.row.state));
+    printer.data(&format!("created {}  run {}", text("created_at"), story.row.run));
+    if story.row.state.is_open() {
+        printer.data(&format!("due {}", text("due_at")));
+    }
+    if let Some(source) = story.row.source {
+        printer.data(&format!("made from task {source}"));
+    }
+    printer.data(&format!("payload {}", short(&value["payload"].to_string(), 2_000)));
+    for attempt in value["attempts"].as_array().into_iter().flatten() {
+        let part = |name: &str| attempt[name].as_str().unwrap_or("-").to_owned();
+        let (started, ended) = (part("started_at"), part("ended_at"));
+        printer.data(&format!("\nattempt {}  started {started}  ended {ended}", attempt["number"]));
+        printer.data(&format!("  evidence {}: {}", part("evidence"), part("evidence_in_words")));
+        for name in ["status", "usage", "request", "answer"] {
+            if !attempt[name].is_null() {
+                printer.data(&format!("  {name} {}", short(&attempt[name].to_string(), 2_000)));
+            }
+        }
+        if let Ok(problem) = serde_json::from_value::<Problem>(attempt["problem"].clone()) {
+            printer.data(&format!("  problem {problem} [{}]", problem.code));
+            if let Some(hint) = problem.hint {
+                printer.data(&format!("    hint: {hint}"));
+            }
+        }
+    }
+    for decided in value["decisions"].as_array().into_iter().flatten() {
+        printer.data(&format!("\ndecision {decided}"));
+    }
+    if !story.made.is_empty() {
+        let made: Vec<String> = story.made.iter().map(ToString::to_string).collect();
+        printer.data(&format!("\nmade tasks {}", short(&made.join(", "), 400)));
+    }
+}
+
+impl Which {
+    async fn decide(self, context: &Context, decision: Decision) -> Ended {
+        let store = context.engine_store()?;
+        let ids: Vec<TaskId> = self.ids.iter().copied().map(TaskId).collect();
+        let decided = Decided { decision, by: "cli".to_owned(), why: self.why, at: SystemClock.now() };
+        let results = store.decide(ids.clone(), decided).await?;
+        let mut problems = Vec::new();
+        let mut done = Vec::new();
+        for (id, result) in ids.iter().zip(results) {
+            match result {
+                Ok(()) => done.push(*id),
+                Err(problem) => problems.push(problem.within(&format!("task {id}"))),
+            }
+        }
+        if context.printer.json() {
+            context.printer.value(&json!({ "decision": decision, "tasks": done, "problems": problems }));
+        } else if !done.is_empty() {
+            let plural = if done.len() == 1 { "task" } else { "tasks" };
+            context.printer.say(&format!("{} {plural}: done", done.len()));
+        }
+        if problems.is_empty() {
+            return Ok(Exit::Done);
+        }
+        for problem in &problems {
+            context.printer.say(&format!("error: {problem} [{}]", problem.code));
+        }
+        Ok(Exit::Refused)
+    }
+}

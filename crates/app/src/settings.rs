@@ -1,0 +1,58 @@
+//! Where settings come from. The environment is read here and nowhere else.
+
+use engine::definitions::variables::Variables;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The environment variable with the key of `tramontane call`.
+pub(crate) const API_KEY: &str = "MISTRAL_API_KEY";
+/// The key for operations of the organisation's administration.
+pub(crate) const ADMIN_KEY: &str = "MISTRAL_ADMIN_KEY";
+/// The key of a signed-in user.
+pub(crate) const USER_KEY: &str = "MISTRAL_USER_KEY";
+
+/// Reads a variable of the environment; an empty one counts as absent.
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The data folder where none is named: the user's own, by the XDG base directory rules.
+pub(crate) fn default_data() -> PathBuf {
+    let base = environment("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| environment("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    match base {
+        Some(base) => base.join("tramontane"),
+        None => PathBuf::from("tramontane-data"),
+    }
+}
+
+/// Values of `${…}`: given ones first, then the environment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment {
+    given: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// Adds a value that the environment need not have.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.given.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn find(&self, name: &str) -> Option<String> {
+        self.given.get(name).cloned().or_else(|| environment(name))
+    }
+}
+
+impl Variables for Environment {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.find(name)
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.find(name).map(SecretString::from)
+    }
+}

@@ -1,0 +1,146 @@
+//! What a service may do wrong, and what we then know: one row per misbehaviour, over a real socket.
+#![allow(clippy::disallowed_methods, reason = "tests start the binary")]
+
+mod world;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use world::{Ran, World};
+
+/// Answers each connection with one behaviour, and tells how many requests came.
+fn serve(behave: impl Fn(&mut TcpStream) + Send + 'static) -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (seen, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let request = read_request(&mut stream);
+            if seen.send(request).is_err() {
+                return;
+            }
+            behave(&mut stream);
+        }
+    });
+    (url, requests)
+}
+
+/// Reads the head and as much body as it announces.
+fn read_request(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+        text.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&text).to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+    let mut body = vec![0; length.unwrap_or(0)];
+    let _ = stream.read_exact(&mut body);
+    head
+}
+
+fn whole(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}", body.len())
+}
+
+fn json(status: &str, body: &str) -> String {
+    whole(status, "content-type: application/json\r\n", body)
+}
+
+fn call(url: &str) -> Ran {
+    World::new().run(&["call", "Retrieve Model", "--path", "model_id=m", "--base-uri", url, "--json"])
+}
+
+#[test]
+fn complete_and_cut_answers() {
+    let deep = "[".repeat(10_000);
+    let good = r#"{"id": "m", "object": "model", "capabilities": {}, "type": "base"}"#;
+    let table: Vec<(&str, String, i32, &str)> = vec![
+        ("a good answer", json("200 OK", good), 0, ""),
+        ("HTML", whole("200 OK", "content-type: text/html\r\n", "<html>hello</html>"), 6, "bad_answer"),
+        ("half a JSON", json("200 OK", r#"{"id": "#), 6, "bad_answer"),
+        ("nested 10,000 deep", json("200 OK", &deep), 6, "bad_answer"),
+        ("two JSONs", json("200 OK", "{}{}"), 6, "bad_answer"),
+        ("cut in the body", "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"id\"".to_owned(), 7, "answer_cut"),
+        (
+            "cut in a chunk",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"id\"".to_owned(),
+            7,
+            "answer_cut",
+        ),
+        (
+            "no chunk end",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n".to_owned(),
+            7,
+            "answer_cut",
+        ),
+        ("cut in the head", "HTTP/1.1 200 OK\r\ncontent-le".to_owned(), 7, "connection_lost"),
+        ("no answer at all", String::new(), 7, "connection_lost"),
+        ("no HTTP", "SSH-2.0-OpenSSH_9\r\n".to_owned(), 7, "connection_lost"),
+        ("401", json("401 Unauthorized", r#"{"detail": "Unauthorized"}"#), 6, "http_401"),
+        ("404", json("404 Not Found", r#"{"detail": "no such model"}"#), 6, "http_404"),
+        ("429", whole("429 Too Many", "retry-after: 7\r\n", r#"{"message": "slow down"}"#), 5, "http_429"),
+        ("503 with a date", whole("503 No", "retry-after: 7\r\n", ""), 5, "http_503"),
+        ("500", json("500 Broken", ""), 6, "http_500"),
+        ("a redirect", whole("302 Found", "location: http://127.0.0.1:1/x\r\n", ""), 6, "http_302"),
+    ];
+    for (name, raw, code, problem) in table {
+        let (url, requests) = serve(move |stream| drop(stream.write_all(raw.as_bytes())));
+        let ran = call(&url);
+        assert_eq!(ran.code, Some(code), "{name}: {ran:?}");
+        assert!(problem.is_empty() || ran.stderr.contains(&format!("[{problem}]")), "{name}: {}", ran.stderr);
+        assert!(requests.recv().unwrap().starts_with("get /v1/models/m http/1.1"), "{name}");
+        assert!(requests.try_recv().is_err(), "{name}: asked once");
+    }
+}
+
+#[test]
+fn an_endless_answer_is_cut_at_the_cap() {
+    let (url, requests) = serve(|stream| {
+        let piece = vec![b' '; 1 << 20];
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
+        let mut sent = stream.write_all(head.as_bytes());
+        while sent.is_ok() {
+            sent = stream.write_all(&piece);
+        }
+    });
+    let ran = call(&url);
+    assert_eq!(ran.code, Some(6), "{}", ran.stderr);
+    assert!(ran.stderr.contains("[answer_too_large]"), "{}", ran.stderr);
+    drop(requests);
+}
+
+#[test]
+fn nobody_listens() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ran = call(&format!("http://{port}"));
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("[connect_failed]"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_environments_proxy_is_not_asked() {
+    let (proxy, asked) = serve(|_| {});
+    let (url, requests) = serve(|stream| drop(stream.write_all(json("200 OK", "{}").as_bytes())));
+    let world = World::new();
+    let mut command = world.command(&["call", "Retrieve Model", "--path", "model_id=m", "--base-uri", &url]);
+    for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+        command.env(name, &proxy);
+    }
+    Ran::of(command.output().unwrap()).expect(0);
+    assert!(requests.recv().is_ok());
+    assert!(asked.try_recv().is_err());
+}
+
+#[test]
+fn a_key_is_sent_and_never_shown() {
+    let (url, requests) =
+        serve(|stream| drop(stream.write_all(json("401 No", r#"{"detail": "wrong key"}"#).as_bytes())));
+    let world = World::new();
+    let mut command = world.command(&["call", "Retrieve Model", "--path", "model_id=m", "--base-uri", &url, "--json"]);
+    let ran = Ran::of(command.env("MISTRAL_API_KEY", "canary-4711").output().unwrap());
+    assert!(requests.recv().unwrap().contains("authorization: bearer canary-4711"));
+    assert!(!ran.stdout.contains("canary") && !ran.stderr.contains("canary"), "{ran:?}");
+}

@@ -1,0 +1,54 @@
+//! The Mistral connector, from outside.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    reason = "tables of JSON literals read best this way"
+)]
+
+mod answers;
+mod building;
+mod choosing;
+mod every_operation;
+mod pages;
+mod preflight;
+mod roundtrip;
+
+use connectors::mistral::catalogue::catalogue;
+use connectors::mistral::connector;
+use connectors::openapi::catalogue::{Entry, Method};
+use model::{HttpAnswer, Operation, Problem, Request, Side};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The operation with a title, as a publisher.
+fn operation(method: &str, title: &str) -> Arc<dyn Operation> {
+    connector().operation(Side::Publisher, &json!({"method": method, "entity": title})).unwrap_or_else(|problems| {
+        panic!("{method} {title}: {problems:?}");
+    })
+}
+
+fn entry(method: Method, path: &str) -> &'static Entry {
+    catalogue().by_signature(method, path).unwrap_or_else(|| panic!("no {method:?} {path}"))
+}
+
+fn request(value: Value) -> Request {
+    Request::from_value(value).unwrap()
+}
+
+/// `code place`, sorted.
+fn codes(problems: &[Problem]) -> Vec<String> {
+    let mut codes: Vec<String> = problems.iter().map(|problem| format!("{} {}", problem.code, problem.place)).collect();
+    codes.sort_unstable();
+    codes
+}
+
+fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> HttpAnswer {
+    HttpAnswer {
+        status,
+        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        body: bytes::Bytes::copy_from_slice(body.as_ref()),
+        truncated: false,
+    }
+}

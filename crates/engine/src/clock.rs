@@ -1,0 +1,76 @@
+//! Time, injected.
+
+use async_trait::async_trait;
+use model::Millis;
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// The one source of time.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// UTC milliseconds.
+    fn now(&self) -> Millis;
+
+    /// Returns when that time has come.
+    async fn sleep_until(&self, at: Millis);
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the place where time comes in")]
+    fn now(&self) -> Millis {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        let wait = u64::try_from(at - self.now()).unwrap_or(0);
+        tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+    }
+}
+
+/// A clock that stands still until it is moved: for tests.
+#[derive(Debug)]
+pub struct ManualClock {
+    now: watch::Sender<Millis>,
+    /// Times that somebody waits for, so that a test can move to the next one.
+    awaited: Mutex<Vec<Millis>>,
+}
+
+impl ManualClock {
+    /// A clock that shows this time.
+    #[must_use]
+    pub fn at(now: Millis) -> Self {
+        Self { now: watch::Sender::new(now), awaited: Mutex::new(Vec::new()) }
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: Millis) {
+        self.now.send_modify(|now| *now += by);
+    }
+
+    /// The earliest time that somebody waits for.
+    #[must_use]
+    pub fn next_awaited(&self) -> Option<Millis> {
+        let awaited = self.awaited.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        awaited.iter().copied().filter(|at| *at > self.now()).min()
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn now(&self) -> Millis {
+        *self.now.borrow()
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        self.awaited.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(at);
+        // The sender lives as long as we do, so waiting cannot fail.
+        let _ = self.now.subscribe().wait_for(|now| *now >= at).await;
+    }
+}

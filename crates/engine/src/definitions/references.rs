@@ -1,0 +1,146 @@
+//! What definitions say of each other: names that must exist, and routes that feed themselves.
+
+use super::builtin::ANSWERS;
+use super::kind::Kind;
+use model::http::Preflight;
+use model::{Problem, Registry, suggest};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every definition there will be, by kind and name.
+pub(super) struct Named<'a>(pub(super) BTreeMap<(Kind, &'a str), &'a Value>);
+
+impl<'a> Named<'a> {
+    fn get(&self, kind: Kind, name: &'a str) -> Option<&'a Value> {
+        self.0.get(&(kind, name)).copied()
+    }
+
+    fn all(&self, kind: Kind) -> impl Iterator<Item = (&'a str, &'a Value)> + Clone {
+        self.0.iter().filter(move |((of, _), _)| *of == kind).map(|((_, name), value)| (*name, *value))
+    }
+
+    /// What a definition refers to and is not there, or does not fit. Places are relative to the definition.
+    pub(super) fn problems(&self, kind: Kind, definition: &'a Value, registry: &Registry) -> Vec<Problem> {
+        let found = match kind {
+            Kind::HttpClients => vec![prototype(definition, registry)],
+            Kind::Outgoing => vec![self.http_client("publisher", definition, registry)],
+            Kind::Incoming => vec![
+                self.http_client("subscriber", definition, registry),
+                self.unknown(Kind::Routes, answers_of(definition), "subscriber.route"),
+            ],
+            Kind::Routes => vec![
+                self.unknown(Kind::Incoming, text(definition, "incoming"), "incoming"),
+                self.unknown(Kind::Outgoing, text(definition, "outgoing"), "outgoing"),
+            ],
+        };
+        found.into_iter().flatten().collect()
+    }
+
+    /// The preflight of the HTTP client that a subscriber names.
+    pub(super) fn preflight(&self, incoming: &'a Value) -> Preflight {
+        let client = incoming.get("subscriber").and_then(|part| text(part, "http_client"));
+        let client = client.and_then(|name| self.get(Kind::HttpClients, name));
+        let preflight = client.and_then(|client| client.get("preflight"));
+        preflight.and_then(|word| serde_json::from_value(word.clone()).ok()).unwrap_or_default()
+    }
+
+    fn unknown(&self, kind: Kind, name: Option<&'a str>, place: &str) -> Option<Problem> {
+        let name = name?;
+        if self.get(kind, name).is_some() {
+            return None;
+        }
+        let one = kind.one();
+        let problem = Problem::new("reference_unknown", format!("there is no {one} \"{name}\"")).at(place);
+        let hint = suggest::hint(name, self.all(kind).map(|(name, _)| name));
+        Some(problem.hint(hint.unwrap_or_else(|| format!("define it under {kind}"))))
+    }
+
+    fn http_client(&self, member: &str, definition: &'a Value, registry: &Registry) -> Option<Problem> {
+        let part = definition.get(member)?;
+        let connector = text(part, "type")?;
+        if !registry.connectors.contains_key(connector) {
+            return None;
+        }
+        let name = text(part, "http_client")?;
+        let place = format!("{member}.http_client");
+        let Some(client) = self.get(Kind::HttpClients, name) else {
+            return self.unknown(Kind::HttpClients, Some(name), &place);
+        };
+        let prototype = text(client, "prototype").filter(|prototype| *prototype != connector)?;
+        let reason =
+            format!("the HTTP client \"{name}\" is made from {prototype}, this part needs one from {connector}");
+        let fitting = self.all(Kind::HttpClients).filter(|(_, client)| text(client, "prototype") == Some(connector));
+        let fitting: Vec<&str> = fitting.map(|(name, _)| name).collect();
+        let hint = match fitting.as_slice() {
+            [] => format!("define one with prototype: {connector}"),
+            names => format!("fitting are: {}", names.join(", ")),
+        };
+        Some(Problem::new("prototype_mismatch", reason).at(place).hint(hint))
+    }
+
+    /// Cycles of `answers` in which no route allows a loop; places are whole.
+    ///
+    /// A route has one incoming, and that listens to one route at most: so every route has one that feeds it or
+    /// none, and a walk from feeder to feeder either ends or goes round.
+    pub(super) fn cycles(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        for (start, _) in self.all(Kind::Routes) {
+            let mut walk = Vec::new();
+            let mut at = Some(start);
+            while let Some(route) = at.filter(|route| seen.insert(route)) {
+                walk.push(route);
+                at = self.feeder(route);
+            }
+            let Some(first) = at.and_then(|end| walk.iter().position(|route| *route == end)) else { continue };
+            let mut cycle = walk.split_off(first);
+            if cycle.iter().any(|route| self.allows_loop(route)) {
+                continue;
+            }
+            // From feeder to fed, beginning with the first by name.
+            cycle.reverse();
+            let least = cycle.iter().enumerate().min_by_key(|(_, name)| **name).map_or(0, |(index, _)| index);
+            cycle.rotate_left(least);
+            let round = cycle.iter().chain(cycle.first()).copied().collect::<Vec<_>>().join(" -> ");
+            problems.push(
+                Problem::new("answers_cycle", format!("answers go round without an end: {round}"))
+                    .at(format!("{}.{}", Kind::Routes, cycle[0]))
+                    .hint("set allow_loop: N on one of these routes if N rounds are meant"),
+            );
+        }
+        problems
+    }
+
+    /// The route whose answers a route takes in.
+    fn feeder(&self, route: &'a str) -> Option<&'a str> {
+        let incoming = text(self.get(Kind::Routes, route)?, "incoming")?;
+        answers_of(self.get(Kind::Incoming, incoming)?)
+    }
+
+    fn allows_loop(&self, route: &'a str) -> bool {
+        let allowed = self.get(Kind::Routes, route).and_then(|route| route.get("allow_loop"));
+        allowed.and_then(Value::as_u64).is_some_and(|rounds| rounds > 0)
+    }
+}
+
+/// The route that an incoming listens to.
+fn answers_of(incoming: &Value) -> Option<&str> {
+    let subscriber = incoming.get("subscriber")?;
+    if text(subscriber, "type")? == ANSWERS { text(subscriber, "route") } else { None }
+}
+
+fn prototype(client: &Value, registry: &Registry) -> Option<Problem> {
+    let prototype = text(client, "prototype")?;
+    if registry.connectors.contains_key(prototype) {
+        return None;
+    }
+    let problem = Problem::new("prototype_unknown", format!("there is no prototype \"{prototype}\"")).at("prototype");
+    Some(match suggest::hint(prototype, registry.connectors.keys().copied()) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    })
+}
+
+fn text<'a>(object: &'a Value, member: &str) -> Option<&'a str> {
+    object.get(member)?.as_str()
+}

@@ -1,0 +1,160 @@
+//! `${NAME}` and `${secret:NAME}`: what a setting takes from the place where it is used.
+//!
+//! Only settings are looked at (base URI, credentials, file paths); the store and `export` keep the text as written.
+//! `$${` stands for `${`. Anywhere else `${NAME}` is plain text.
+
+use super::kind::Kind;
+use super::parts;
+use model::definition::{Definitions, Part};
+use model::{Problem, Registry};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+/// The members of an HTTP client that are secret: the only ones in which `${secret:NAME}` may stand.
+pub const SECRET_FIELDS: [&str; 3] = ["api_key", "admin_key", "user_key"];
+
+const SECRET: &str = "secret:";
+
+/// Where `${NAME}` and `${secret:NAME}` get their values.
+pub trait Variables: Send + Sync {
+    /// The value of a variable.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// The value of a secret.
+    fn secret(&self, name: &str) -> Option<SecretString>;
+}
+
+/// Replaces the variables in a setting that is not secret.
+///
+/// # Errors
+/// `variable_missing`; `variable_syntax`; `secret_misplaced`. The place is empty: the caller knows it.
+pub fn resolve(text: &str, variables: &dyn Variables) -> Result<String, Problem> {
+    let mut resolved = String::new();
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Text(text) => resolved.push_str(text),
+            Piece::Variable(name) => resolved.push_str(&variable(name, variables)?),
+            Piece::Secret(name) => return Err(misplaced(name)),
+        }
+    }
+    Ok(resolved)
+}
+
+/// Replaces the variables and secrets in a secret setting.
+///
+/// # Errors
+/// `secret_missing`, also where it is empty; `variable_missing`; `variable_syntax`. The place is empty.
+pub fn resolve_secret(text: &str, variables: &dyn Variables) -> Result<SecretString, Problem> {
+    let mut resolved = String::new();
+    for piece in pieces(text)? {
+        match piece {
+            Piece::Text(text) => resolved.push_str(text),
+            Piece::Variable(name) => resolved.push_str(&variable(name, variables)?),
+            Piece::Secret(name) => {
+                let secret = variables.secret(name).filter(|secret| !secret.expose_secret().is_empty());
+                resolved.push_str(secret.ok_or_else(|| unset("secret", name))?.expose_secret());
+            }
+        }
+    }
+    Ok(resolved.into())
+}
+
+/// Every variable and secret that the definitions use and that has no value here.
+#[must_use]
+pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn Variables) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut keep = |place: String, problem: Option<Problem>| problems.extend(problem.map(|problem| problem.at(place)));
+    for (name, client) in &definitions.http_clients {
+        let place = |field: &str| format!("{}.{name}.{field}", Kind::HttpClients);
+        keep(place("base_uri"), resolve(&client.base_uri, variables).err());
+        for (field, text) in SECRET_FIELDS.into_iter().zip([&client.api_key, &client.admin_key, &client.user_key]) {
+            keep(place(field), text.as_deref().and_then(|text| resolve_secret(text, variables).err()));
+        }
+    }
+    let mut paths = |place: String, part: &Part, names: &[&str]| {
+        for name in names {
+            if let Some(text) = part.options.get(*name).and_then(Value::as_str) {
+                keep(format!("{place}.{name}"), resolve(text, variables).err());
+            }
+        }
+    };
+    for (name, incoming) in &definitions.incoming {
+        let place = format!("{}.{name}.subscriber", Kind::Incoming);
+        paths(place, &incoming.subscriber, parts::subscriber_paths(registry, &incoming.subscriber.kind));
+    }
+    for (name, outgoing) in &definitions.outgoing {
+        let place = format!("{}.{name}.publisher", Kind::Outgoing);
+        paths(place, &outgoing.publisher, parts::publisher_paths(registry, &outgoing.publisher.kind));
+    }
+    problems
+}
+
+/// A piece of a setting.
+#[derive(Debug, PartialEq)]
+pub(super) enum Piece<'a> {
+    Text(&'a str),
+    Variable(&'a str),
+    Secret(&'a str),
+}
+
+/// Takes a setting apart.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, Problem> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        if rest[..at].ends_with('$') {
+            pieces.extend([Piece::Text(&rest[..at - 1]), Piece::Text("${")]);
+            rest = &rest[at + 2..];
+            continue;
+        }
+        let inside = &rest[at + 2..];
+        let end = inside.find('}').ok_or_else(|| syntax("a ${ is not closed"))?;
+        let reference = &inside[..end];
+        pieces.push(Piece::Text(&rest[..at]));
+        pieces.push(match reference.strip_prefix(SECRET) {
+            Some(name) if is_name(name) => Piece::Secret(name),
+            None if is_name(reference) => Piece::Variable(reference),
+            _ => return Err(syntax(&format!("${{{reference}}} is no reference"))),
+        });
+        rest = &inside[end + 1..];
+    }
+    pieces.push(Piece::Text(rest));
+    pieces.retain(|piece| *piece != Piece::Text(""));
+    Ok(pieces)
+}
+
+/// Whether a text takes anything from outside. What cannot be taken apart does.
+pub(super) fn has_references(text: &str) -> bool {
+    pieces(text).map_or(true, |pieces| pieces.iter().any(|piece| !matches!(piece, Piece::Text(_))))
+}
+
+/// The first secret that a text refers to.
+pub(super) fn secret_in(text: &str) -> Option<&str> {
+    text.match_indices("${secret:").find_map(|(at, start)| {
+        let name = text[at + start.len()..].split_once('}')?.0;
+        (is_name(name) && !text[..at].ends_with('$')).then_some(name)
+    })
+}
+
+pub(super) fn misplaced(name: &str) -> Problem {
+    Problem::new("secret_misplaced", format!("the secret {name} cannot stand here"))
+        .hint(format!("a secret may stand only in {} of an HTTP client", SECRET_FIELDS.join(", ")))
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
+fn variable(name: &str, variables: &dyn Variables) -> Result<String, Problem> {
+    variables.variable(name).ok_or_else(|| unset("variable", name))
+}
+
+fn unset(what: &str, name: &str) -> Problem {
+    let code = if what == "secret" { "secret_missing" } else { "variable_missing" };
+    Problem::new(code, format!("the {what} {name} is not set")).hint(format!("set the environment variable {name}"))
+}
+
+fn syntax(reason: &str) -> Problem {
+    Problem::new("variable_syntax", reason)
+        .hint("write ${NAME} or ${secret:NAME}, with letters, digits and _ in the name; $${ stands for ${ itself")
+}

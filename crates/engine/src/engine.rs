@@ -1,0 +1,166 @@
+//! The engine: definitions compiled, a store to work on, and what moves the tasks.
+
+use crate::clock::Clock;
+use crate::definitions::from_stored;
+use crate::definitions::variables::Variables;
+use crate::flow::{self, Flows, PullSource};
+use crate::random::Random;
+use crate::work::{self, Work, WorkEnd, WorkOptions};
+use bytes::Bytes;
+use model::{Problem, Registry, RunId, TaskKind, suggest};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::{LaneId, NewRun, Store};
+
+/// What an engine is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where everything durable is.
+    pub store: Arc<dyn Store>,
+    /// The parts that definitions choose from.
+    pub registry: Registry,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub random: Arc<dyn Random>,
+    /// Where `${…}` gets its values.
+    pub variables: Arc<dyn Variables>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// An engine on one store, with the definitions that were current when it was opened.
+#[derive(Debug)]
+pub struct Engine {
+    parts: Parts,
+    flows: Arc<Flows>,
+}
+
+/// How an incoming is run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Takes in at most this many payloads.
+    pub limit: Option<u64>,
+    /// Starts from the beginning instead of the cursor.
+    pub again: bool,
+    /// Who or what triggers it: `cli`.
+    pub trigger: String,
+}
+
+/// A run that was begun, or found open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Its number.
+    pub run: RunId,
+    /// Runs that were still open on the lanes of this one; they are finished first.
+    pub open: Vec<RunId>,
+    /// Whether `run` is one of those: it was interrupted while it took data in, and goes on.
+    pub continued: bool,
+}
+
+impl Engine {
+    /// Opens an engine: reads and compiles the definitions.
+    ///
+    /// # Errors
+    /// Everything that keeps the definitions from running here: a secret that is not set, a private address, ….
+    pub async fn open(parts: Parts) -> Result<Self, Vec<Problem>> {
+        let one = |error: store::StoreError| vec![error.problem()];
+        let (revision, stored) = parts.store.definitions().await.map_err(one)?;
+        let definitions = from_stored(&stored)?;
+        let pulls = definitions.incoming.keys().map(|name| (TaskKind::Pull, name.clone()));
+        let pushes = definitions.routes.keys().map(|name| (TaskKind::Push, name.clone()));
+        let names: Vec<(TaskKind, String)> = pulls.chain(pushes).collect();
+        let numbers = parts.store.lanes(names.clone()).await.map_err(one)?;
+        let lanes: HashMap<(TaskKind, String), LaneId> = names.into_iter().zip(numbers).collect();
+        let flows = flow::compile(&flow::Parts {
+            revision,
+            definitions: &definitions,
+            registry: &parts.registry,
+            variables: parts.variables.as_ref(),
+            lanes: &lanes,
+        })?;
+        Ok(Self { parts, flows: Arc::new(flows) })
+    }
+
+    /// What it runs.
+    #[must_use]
+    pub fn flows(&self) -> &Arc<Flows> {
+        &self.flows
+    }
+
+    /// Begins a run of an incoming, or goes on with one that was interrupted while it took data in.
+    ///
+    /// # Errors
+    /// `incoming_unknown`, `incoming_not_runnable` (it listens to a route), `run_open` (`again` while one is open), or
+    /// what the store says.
+    pub async fn begin(&self, incoming: &str, options: RunOptions) -> Result<Begun, Problem> {
+        let flow = self.flows.pull_named(incoming).ok_or_else(|| self.unknown_incoming(incoming))?;
+        if matches!(flow.source, PullSource::Answers) {
+            return Err(Problem::new("incoming_not_runnable", format!("{incoming} listens to the answers of a route"))
+                .hint("run the incoming that feeds that route"));
+        }
+        let store = &self.parts.store;
+        let open = store.open_runs(Some(flow.lane)).await.map_err(|error| error.problem())?;
+        for run in &open {
+            let pulling = store.tally(Some(*run)).await.map_err(|error| error.problem())?;
+            let pulling =
+                pulling.iter().any(|tally| tally.lane == flow.lane && tally.state.is_open() && tally.count > 0);
+            if !pulling {
+                continue;
+            }
+            if options.again {
+                return Err(Problem::new(
+                    "run_open",
+                    format!("run {run} of {incoming} has not taken in everything yet"),
+                )
+                .hint("run it without --again first, or cancel its pull task"));
+            }
+            return Ok(Begun { run: *run, open: open.clone(), continued: true });
+        }
+        let now = self.parts.clock.now();
+        if options.again {
+            store.set_cursor(flow.lane, None, now).await.map_err(|error| error.problem())?;
+        }
+        let payload = match options.limit {
+            Some(limit) => json!({ "limit": limit }),
+            None => json!({}),
+        };
+        let run =
+            NewRun { lane: flow.lane, trigger: options.trigger, at: now, payload: Bytes::from(payload.to_string()) };
+        let (run, _) = store.begin_run(run).await.map_err(|error| error.problem())?;
+        Ok(Begun { run, open, continued: false })
+    }
+
+    /// Works until nothing is left to do in these lanes, or what is left has to wait longer than allowed, or `stop`
+    /// becomes true.
+    ///
+    /// # Errors
+    /// What the store says: then nothing more is claimed, and what was under way is left as it stands on disk.
+    pub async fn work(&self, options: WorkOptions) -> Result<WorkEnd, Problem> {
+        Work::new(self.parts.clone(), self.flows.clone(), options).run().await
+    }
+
+    /// Settles what an earlier process left behind: claims that it can no longer end. To be called once, before
+    /// [`Engine::work`], by the one engine of a store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn take_over(&self) -> Result<usize, Problem> {
+        work::take_over(&self.parts, &self.flows).await
+    }
+
+    fn unknown_incoming(&self, name: &str) -> Problem {
+        let mut known: Vec<&str> = self.flows.pulls.values().map(|flow| flow.name.as_str()).collect();
+        known.sort_unstable();
+        let problem = Problem::new("incoming_unknown", format!("there is no incoming \"{name}\""));
+        match suggest::hint(name, known.iter().copied()) {
+            Some(hint) => problem.hint(hint),
+            None => problem.hint("apply a folder of definitions first"),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! One remote system: its connections, credentials, time-outs and permits.
+
+use super::address::{PrivateAddress, PublicOnly, is_private};
+use crate::crash;
+use bytes::{Bytes, BytesMut};
+use model::definition::HttpClient;
+use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use url::{Host, Url};
+
+/// Idle connections are closed after this time: a server that closes them first makes outcomes unclear.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+const POOL_PER_HOST: usize = 256;
+
+/// The keys of an HTTP client, resolved.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// For most operations.
+    pub api_key: Option<SecretString>,
+    /// For operations of the organisation's administration.
+    pub admin_key: Option<SecretString>,
+    /// For operations of a signed-in user.
+    pub user_key: Option<SecretString>,
+}
+
+impl Keys {
+    fn of(&self, credential: Credential) -> Option<&SecretString> {
+        match credential {
+            Credential::ApiKey => self.api_key.as_ref(),
+            Credential::AdminKey => self.admin_key.as_ref(),
+            Credential::UserKey => self.user_key.as_ref(),
+        }
+    }
+}
+
+/// How an exchange ended.
+#[derive(Debug)]
+pub enum Exchanged {
+    /// A complete answer (or its beginning, where it passed the cap).
+    Answer(HttpAnswer),
+    /// No complete answer.
+    Lost {
+        /// `not_sent` or `unknown`.
+        evidence: Evidence,
+        /// Why.
+        problem: Problem,
+        /// The status, where at least the answer's head came.
+        status: Option<u16>,
+        /// What came of the body before it was cut.
+        partial: Bytes,
+    },
+}
+
+/// A remote system, ready to be asked.
+pub struct Client {
+    name: String,
+    base: String,
+    host: String,
+    http: reqwest::Client,
+    keys: Keys,
+    first_byte: Duration,
+    idle: Duration,
+    max_answer: u64,
+    request_id_header: Option<HeaderName>,
+    permits: Arc<Semaphore>,
+    parallel: u32,
+    paused_until: AtomicI64,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("name", &self.name).field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Makes a client of a definition whose base URI and keys are resolved. Touches no network.
+    ///
+    /// # Errors
+    /// A base URI that is none, or that leads to a private address without `allow_private_addresses`.
+    pub fn new(name: &str, definition: &HttpClient, base_uri: &str, keys: Keys) -> Result<Self, Problem> {
+        let (url, request_id_header) = judge(definition, base_uri)?;
+        Ok(Self {
+            name: name.to_owned(),
+            base: url.as_str().trim_end_matches('/').to_owned(),
+            host: url.host_str().unwrap_or_default().to_owned(),
+            http: build(definition)?,
+            keys,
+            first_byte: span(definition.timeouts.first_byte.0),
+            idle: span(definition.timeouts.idle.0),
+            max_answer: definition.max_answer_bytes,
+            request_id_header,
+            permits: Arc::new(Semaphore::new(definition.limits.parallel as usize)),
+            parallel: definition.limits.parallel,
+            paused_until: AtomicI64::new(0),
+        })
+    }
+
+    /// Its name in the definitions.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is, without a slash at the end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Permits for calls under way, shared by all routes.
+    #[must_use]
+    pub fn permits(&self) -> &Arc<Semaphore> {
+        &self.permits
+    }
+
+    /// How many calls may be under way.
+    #[must_use]
+    pub fn parallel(&self) -> u32 {
+        self.parallel
+    }
+
+    /// Whether there is a key of that kind.
+    #[must_use]
+    pub fn has_key(&self, credential: Credential) -> bool {
+        self.keys.of(credential).is_some()
+    }
+
+    /// Sends nothing before that time: the service said "not now".
+    pub fn pause_until(&self, at: Millis) {
+        self.paused_until.fetch_max(at, Ordering::Relaxed);
+    }
+
+    /// Until when nothing is sent; in the past where there is no pause.
+    #[must_use]
+    pub fn paused_until(&self) -> Millis {
+        self.paused_until.load(Ordering::Relaxed)
+    }
+
+    /// Sends a request once and reads its answer under the cap.
+    pub async fn exchange(&self, request: &HttpRequest, credential: Credential, request_id: Option<&str>) -> Exchanged {
+        let built = match self.build_request(request, credential, request_id) {
+            Ok(built) => built,
+            Err(problem) => return lost(Evidence::NotSent, problem),
+        };
+        let sent = tokio::time::timeout(self.first_byte, self.http.execute(built)).await;
+        let response = match sent {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return self.lost_in_sending(&error),
+            Err(_) => {
+                let reason = format!("no answer began within {} s", self.first_byte.as_secs_f64());
+                let hint = "raise timeouts.first_byte of the HTTP client if such calls take longer";
+                return lost(Evidence::Unknown, Problem::new("timeout_first_byte", reason).hint(hint));
+            }
+        };
+        crash::point("after_headers");
+        let answer = self.read(response).await;
+        crash::point("after_body");
+        answer
+    }
+
+    fn build_request(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+    ) -> Result<reqwest::Request, Problem> {
+        let text = format!("{}{}", self.base, request.target);
+        let url = Url::parse(&text).map_err(|error| Problem::new("target_wrong", format!("{text}: {error}")))?;
+        if url.host_str() != Some(&self.host) {
+            // A key belongs to the host of its client, whatever the request says.
+            return Err(Problem::new("target_other_host", "the request leads to another host than the HTTP client's"));
+        }
+        let method = reqwest::Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| Problem::new("target_wrong", format!("{} is no HTTP method", request.method)))?;
+        let mut built = reqwest::Request::new(method, url);
+        let headers = built.headers_mut();
+        for (name, value) in &request.headers {
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| Problem::new("header_value", format!("the value of header {name} cannot be sent")))?;
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        self.add_credential(headers, credential)?;
+        if let (Some(name), Some(id)) = (&self.request_id_header, request_id)
+            && let Ok(value) = HeaderValue::from_str(id)
+        {
+            headers.insert(name.clone(), value);
+        }
+        if let Some(body) = &request.body {
+            *built.body_mut() = Some(body.clone().into());
+        } else if matches!(request.method, "POST" | "PUT" | "PATCH") {
+            // Without a body these still state their length (RFC 9110, 8.6).
+            headers.insert(reqwest::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        Ok(built)
+    }
+
+    fn add_credential(&self, headers: &mut HeaderMap, credential: Credential) -> Result<(), Problem> {
+        let option = credential.option();
+        let Some(key) = self.keys.of(credential) else {
+            let reason = format!("the HTTP client {} has no {option}, which this operation asks for", self.name);
+            return Err(Problem::new("key_missing", reason).hint(format!("set {option} of the HTTP client")));
+        };
+        let (name, text) = match credential {
+            Credential::ApiKey | Credential::AdminKey => {
+                (reqwest::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret()))
+            }
+            Credential::UserKey => (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned()),
+        };
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| Problem::new("key_wrong", format!("{option} has characters that cannot be sent")))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Ok(())
+    }
+
+    async fn read(&self, mut response: reqwest::Response) -> Exchanged {
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let mut body = Collected::new(self.max_answer);
+        loop {
+            let piece = tokio::time::timeout(self.idle, response.chunk()).await;
+            let (code, reason) = match piece {
+                Ok(Ok(Some(chunk))) => {
+                    if body.add(chunk) {
+                        continue;
+                    }
+                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: true });
+                }
+                Ok(Ok(None)) => {
+                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
+                }
+                Ok(Err(error)) if error.is_timeout() => ("timeout_total", "the answer took too long".to_owned()),
+                Ok(Err(error)) => ("answer_cut", format!("the answer was cut: {}", innermost(&error))),
+                Err(_) => ("timeout_idle", format!("the answer stalled for {} s", self.idle.as_secs_f64())),
+            };
+            let problem = Problem::new(code, reason);
+            return Exchanged::Lost {
+                evidence: Evidence::Unknown,
+                problem,
+                status: Some(status),
+                partial: body.take(),
+            };
+        }
+    }
+
+    fn lost_in_sending(&self, error: &reqwest::Error) -> Exchanged {
+        let cause = innermost(error);
+        if let Some(private) = find::<PrivateAddress>(error) {
+            return lost(Evidence::NotSent, private_problem(&private.to_string()));
+        }
+        if error.is_builder() || error.is_connect() {
+            let reason = format!("cannot connect to {}: {cause}", self.base);
+            let hint = "is the base URI right, and the service reachable from here?";
+            return lost(Evidence::NotSent, Problem::new("connect_failed", reason).hint(hint));
+        }
+        let code = if error.is_timeout() { "timeout_total" } else { "connection_lost" };
+        lost(
+            Evidence::Unknown,
+            Problem::new(code, format!("the connection was lost after the request was sent: {cause}")),
+        )
+    }
+}
+
+/// A body read under a cap. Most answers are one chunk, which is then taken without a copy.
+struct Collected {
+    first: Bytes,
+    rest: BytesMut,
+    room: u64,
+}
+
+impl Collected {
+    fn new(cap: u64) -> Self {
+        Self { first: Bytes::new(), rest: BytesMut::new(), room: cap }
+    }
+
+    /// Adds a chunk; `false` where the cap was passed, with the body filled up to it.
+    fn add(&mut self, mut chunk: Bytes) -> bool {
+        let fits = chunk.len() as u64 <= self.room;
+        if !fits {
+            chunk.truncate(usize::try_from(self.room).unwrap_or(usize::MAX));
+        }
+        self.room -= chunk.len() as u64;
+        if self.first.is_empty() && self.rest.is_empty() {
+            self.first = chunk;
+            return fits;
+        }
+        if self.rest.is_empty() {
+            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.rest.extend_from_slice(&chunk);
+        fits
+    }
+
+    fn take(self) -> Bytes {
+        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]
+fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
+    let timeouts = definition.timeouts;
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(span(timeouts.connect.0))
+        .timeout(span(timeouts.total.0))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_PER_HOST)
+        .tcp_nodelay(true)
+        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")));
+    if !definition.allow_private_addresses {
+        builder = builder.dns_resolver(Arc::new(PublicOnly));
+    }
+    builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+}
+
+/// What can be told of a definition without a network: where its requests go, and the header that marks them.
+///
+/// # Errors
+/// `base_uri_wrong`, `address_private`, `header_name`.
+pub(crate) fn judge(definition: &HttpClient, base_uri: &str) -> Result<(Url, Option<HeaderName>), Problem> {
+    let url = base_url(base_uri)?;
+    if !definition.allow_private_addresses {
+        refuse_private_literal(&url)?;
+    }
+    let header = definition.request_id_header.as_deref().map(|text| {
+        HeaderName::from_bytes(text.as_bytes())
+            .map_err(|_| Problem::new("header_name", format!("\"{text}\" is no header name")).at("request_id_header"))
+    });
+    Ok((url, header.transpose()?))
+}
+
+/// Reads a base URI.
+///
+/// # Errors
+/// `base_uri_wrong` for what is none; the reason repeats nothing that could be a password.
+pub(crate) fn base_url(text: &str) -> Result<Url, Problem> {
+    let shown = if text.contains('@') { "this".to_owned() } else { format!("\"{text}\"") };
+    let wrong = |reason: String| {
+        Problem::new("base_uri_wrong", reason).at("base_uri").hint("write it as https://api.mistral.ai")
+    };
+    let url = Url::parse(text).map_err(|error| wrong(format!("{shown} is no URI: {error}")))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong(format!("{shown} is no http or https URI with a host")));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("a base URI has no user, password, query or fragment".to_owned()));
+    }
+    Ok(url)
+}
+
+fn refuse_private_literal(url: &Url) -> Result<(), Problem> {
+    let private = match url.host() {
+        Some(Host::Ipv4(address)) => is_private(address.into()),
+        Some(Host::Ipv6(address)) => is_private(address.into()),
+        // Names are judged when they are looked up; this one is known.
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    if private { Err(private_problem(&format!("{url} is a private address")).at("base_uri")) } else { Ok(()) }
+}
+
+fn private_problem(reason: &str) -> Problem {
+    Problem::new("address_private", reason)
+        .hint("set `allow_private_addresses: true` on the HTTP client if this is meant, as for the simulator")
+}
+
+fn lost(evidence: Evidence, problem: Problem) -> Exchanged {
+    Exchanged::Lost { evidence, problem, status: None, partial: Bytes::new() }
+}
+
+fn span(millis: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+/// The last cause: what the system said, without the layers' repetitions and without the URL.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+fn find<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    let mut cause = Some(error);
+    while let Some(present) = cause {
+        if let Some(found) = present.downcast_ref::<T>() {
+            return Some(found);
+        }
+        cause = present.source();
+    }
+    None
+}

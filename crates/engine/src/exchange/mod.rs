@@ -1,0 +1,13 @@
+//! The exchange: the one place with a socket.
+//!
+//! It adds credentials, limits and time-outs to a request, sends it once, and says what is known about it. It never
+//! repeats, redirects or asks a proxy of the environment.
+
+mod address;
+mod client;
+mod redact;
+
+pub use address::is_private;
+pub use client::{Client, Exchanged, Keys};
+pub(crate) use client::{base_url, judge};
+pub use redact::redact_headers;

@@ -1,0 +1,121 @@
+//! The way in: source, transformers, the routes that are fed.
+
+use crate::definitions::builtin::On;
+use crate::exchange::Client;
+use crate::transformers::Chain;
+use model::definition::Retry;
+use model::driver::Source;
+use model::http::Preflight;
+use model::{Millis, Operation, Problem, Request, TaskState, TransformContext};
+use serde_json::Value;
+use std::sync::Arc;
+use store::LaneId;
+
+/// An incoming with the routes on it.
+pub struct PullFlow {
+    /// Lane of its pull tasks.
+    pub lane: LaneId,
+    /// Name of the incoming.
+    pub name: String,
+    /// Where the data comes from.
+    pub source: PullSource,
+    /// The incoming's transformers.
+    pub chain: Chain,
+    /// The routes on it.
+    pub feeds: Vec<Feed>,
+    /// When a pull that failed is tried again.
+    pub retry: Retry,
+}
+
+/// Where data comes from.
+pub enum PullSource {
+    /// Payloads that stand in the definition.
+    Inline(Vec<Value>),
+    /// Answers of a route: nothing to pull, payloads come as tasks.
+    Answers,
+    /// A driver: a file.
+    Driver(Arc<dyn Source>),
+    /// A call.
+    Http(Box<HttpPull>),
+}
+
+/// A subscriber of an HTTP-shaped connector.
+pub struct HttpPull {
+    /// Whom to ask.
+    pub client: Arc<Client>,
+    /// What to ask.
+    pub operation: Arc<dyn Operation>,
+    /// The request parameters as defined.
+    pub parameters: Request,
+    /// Run on the request parameters.
+    pub input_chain: Chain,
+    /// Whether a list becomes one payload per item.
+    pub split: bool,
+    /// How strict preflight is.
+    pub preflight: Preflight,
+}
+
+/// A route on an incoming: what happens to a payload on its way into the route's lane.
+pub struct Feed {
+    /// Lane of the route.
+    pub lane: LaneId,
+    /// The route's transformers.
+    pub chain: Chain,
+}
+
+/// An incoming that listens to the answers of a route.
+pub struct Listener {
+    /// Which ends it wants.
+    pub on: On,
+    /// What happens to the answer.
+    pub pull: Arc<PullFlow>,
+}
+
+impl Listener {
+    /// Whether it wants to hear of a task that ended so.
+    #[must_use]
+    pub fn wants(&self, state: TaskState) -> bool {
+        match self.on {
+            On::Finished => state == TaskState::Finished,
+            On::Failed => state == TaskState::Failed,
+            On::Unknown => state == TaskState::Unknown,
+            On::All => matches!(state, TaskState::Finished | TaskState::Failed | TaskState::Unknown),
+        }
+    }
+}
+
+impl PullFlow {
+    /// Sends one payload through the incoming's and every route's transformers: which payloads go into which lane.
+    ///
+    /// # Errors
+    /// The first problem; then nothing of this payload goes anywhere.
+    pub fn feed(&self, payload: Value, now: Millis) -> Result<Vec<(LaneId, Value)>, Problem> {
+        let mut context = TransformContext { now };
+        let taken = self
+            .chain
+            .apply(payload, &mut context)
+            .map_err(|problem| problem.within(&format!("incoming.{}.transformers", self.name)))?;
+        let mut out = Vec::with_capacity(taken.len() * self.feeds.len());
+        for payload in taken {
+            let Some((last, others)) = self.feeds.split_last() else { continue };
+            for feed in others {
+                feed.apply(payload.clone(), &mut context, &mut out)?;
+            }
+            last.apply(payload, &mut context, &mut out)?;
+        }
+        Ok(out)
+    }
+}
+
+impl Feed {
+    fn apply(
+        &self,
+        payload: Value,
+        context: &mut TransformContext,
+        out: &mut Vec<(LaneId, Value)>,
+    ) -> Result<(), Problem> {
+        let payloads = self.chain.apply(payload, context).map_err(|problem| problem.within("route transformers"))?;
+        out.extend(payloads.into_iter().map(|payload| (self.lane, payload)));
+        Ok(())
+    }
+}

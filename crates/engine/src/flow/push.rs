@@ -1,0 +1,136 @@
+//! The way out: transformers, publisher.
+
+use crate::decide::Policy;
+use crate::exchange::Client;
+use crate::transformers::Chain;
+use model::driver::Target;
+use model::http::Preflight;
+use model::request::Input;
+use model::{Millis, Operation, Prepared, Problem, Request, TransformContext};
+use serde_json::Value;
+use std::sync::Arc;
+use store::LaneId;
+
+/// A route's way out.
+pub struct PushFlow {
+    /// Lane of its push tasks.
+    pub lane: LaneId,
+    /// Name of the route.
+    pub name: String,
+    /// Name of the outgoing.
+    pub outgoing: String,
+    /// The outgoing's transformers.
+    pub chain: Chain,
+    /// Where the data goes.
+    pub target: PushTarget,
+    /// How many may be under way.
+    pub parallel: u32,
+    /// What happens after an attempt.
+    pub policy: Policy,
+}
+
+/// Where data goes.
+pub enum PushTarget {
+    /// Nowhere: the task is finished when it is transformed.
+    Nothing,
+    /// To a driver: a file.
+    Driver(Arc<dyn Target>),
+    /// Into a call.
+    Http(Box<HttpPush>),
+}
+
+/// A publisher of an HTTP-shaped connector.
+pub struct HttpPush {
+    /// Whom to ask.
+    pub client: Arc<Client>,
+    /// What to ask.
+    pub operation: Arc<dyn Operation>,
+    /// The base of every request.
+    pub parameters: Request,
+    /// What the data is taken for.
+    pub input: Input,
+    /// Run on the whole request.
+    pub request_chain: Chain,
+    /// How strict preflight is.
+    pub preflight: Preflight,
+}
+
+impl PushFlow {
+    /// Runs the outgoing's transformers: none where they drop the payload.
+    ///
+    /// # Errors
+    /// A transformer's problem, or `outgoing_fan_out`: a task is one delivery, so it has one payload.
+    pub fn transform(&self, payload: Value, now: Millis) -> Result<Option<Value>, Problem> {
+        let place = || format!("outgoing.{}.transformers", self.outgoing);
+        single(&self.chain, payload, now, place)
+    }
+}
+
+impl HttpPush {
+    /// Builds the request of one payload and checks it. Nothing is sent.
+    ///
+    /// # Errors
+    /// Everything that preflight refuses; `Ok(None)` where the request transformers drop the request.
+    pub fn prepare(&self, data: Value, outgoing: &str, now: Millis) -> Result<Option<(Request, Prepared)>, Refused> {
+        let early = |problem| Refused { request: None, problems: vec![problem] };
+        let mut request = self.parameters.clone();
+        match self.input {
+            Input::Payload => request.payload = Some(data),
+            Input::Request => request.lay_over(data).map_err(early)?,
+        }
+        if !self.request_chain.is_empty() {
+            let place = || format!("outgoing.{outgoing}.publisher.request_transformers");
+            let Some(changed) = single(&self.request_chain, request.into_value(), now, place).map_err(early)? else {
+                return Ok(None);
+            };
+            request = Request::from_value(changed).map_err(|problem| early(problem.within(&place())))?;
+        }
+        match self.operation.prepare(&request, self.preflight) {
+            Ok(prepared) => Ok(Some((request, prepared))),
+            Err(problems) => Err(Refused { request: Some(Box::new(request)), problems }),
+        }
+    }
+}
+
+/// A request that is not sent.
+pub struct Refused {
+    /// As far as it was built.
+    pub request: Option<Box<Request>>,
+    /// Why.
+    pub problems: Vec<Problem>,
+}
+
+/// Runs transformers where one payload must stay at most one.
+pub(super) fn single(
+    chain: &Chain,
+    payload: Value,
+    now: Millis,
+    place: impl Fn() -> String,
+) -> Result<Option<Value>, Problem> {
+    if chain.is_empty() {
+        return Ok(Some(payload));
+    }
+    let mut out = chain.apply(payload, &mut TransformContext { now }).map_err(|problem| problem.within(&place()))?;
+    if out.len() > 1 {
+        let reason = format!("the transformers made {} payloads of one, here there can be one", out.len());
+        return Err(Problem::new("outgoing_fan_out", reason)
+            .at(place())
+            .hint("split on the incoming or the route, where each payload becomes a task of its own"));
+    }
+    Ok(out.pop())
+}
+
+impl super::HttpPull {
+    /// The request to begin with: the parameters after the input transformers.
+    ///
+    /// # Errors
+    /// A transformer's problem, or parameters that are no request any more; `Ok(None)` where they drop it.
+    pub fn first_request(&self, incoming: &str, now: Millis) -> Result<Option<Request>, Problem> {
+        if self.input_chain.is_empty() {
+            return Ok(Some(self.parameters.clone()));
+        }
+        let place = || format!("incoming.{incoming}.subscriber.input_transformers");
+        let changed = single(&self.input_chain, self.parameters.clone().into_value(), now, place)?;
+        changed.map(|value| Request::from_value(value).map_err(|problem| problem.within(&place()))).transpose()
+    }
+}

@@ -1,0 +1,35 @@
+//! `jq`: whatever a filter of the jq language makes of the payload.
+
+use super::jaq::{self, Program};
+use super::options::FromOptions;
+use model::{Problem, Transform, TransformContext};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Runs a filter of the jq language: each output is a payload, no output drops it. The filter sees the payload and the
+/// time (`now`), nothing else, and is stopped when it takes too many steps or too much memory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    /// The filter, for example `{name: .title, price: (.cents / 100)}`.
+    filter: String,
+}
+
+pub(crate) struct Jq(Program);
+
+impl FromOptions for Jq {
+    const KIND: &'static str = "jq";
+    type Options = Options;
+
+    fn from_options(options: Options) -> Result<Self, Vec<Problem>> {
+        let program = jaq::compile(&options.filter);
+        program.map(Self).map_err(|problems| problems.into_iter().map(|problem| problem.at("filter")).collect())
+    }
+}
+
+impl Transform for Jq {
+    fn apply(&self, payload: Value, context: &mut TransformContext) -> Result<Vec<Value>, Problem> {
+        self.0.run(&payload, context.now)
+    }
+}

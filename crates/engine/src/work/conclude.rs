@@ -1,0 +1,102 @@
+//! What follows from the end of a push task: the outcome, and the tasks of the routes that listen.
+
+use crate::flow::{Flows, PullFlow};
+use bytes::Bytes;
+use model::{Evidence, Millis, Problem, Request, TaskState};
+use serde_json::{Value, json};
+use store::{AttemptEnd, Claim, Finish, NewTask, Next};
+
+/// A push task at the end of an attempt.
+pub(super) struct Ended {
+    pub(super) claim: Claim,
+    /// The request as sent; `None` where it never came to one.
+    pub(super) request: Option<Request>,
+    /// What the publisher got back.
+    pub(super) answer: Value,
+    pub(super) end: AttemptEnd,
+    pub(super) next: Next,
+}
+
+/// An attempt's end with nothing but evidence and a problem.
+pub(super) fn plain_end(number: u32, at: Millis, evidence: Evidence, problem: Option<Problem>) -> AttemptEnd {
+    AttemptEnd { number, at, evidence, status: None, problem, answer: None, headers: None, usage: None, request: None }
+}
+
+/// The end of a task, with the tasks that listeners make of it. Pure work: called off the async threads.
+pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
+    let Ended { claim, request, answer, end, next } = ended;
+    let mut new_tasks = Vec::new();
+    if let Some(state) = end_state(next)
+        && let Some(listeners) = flows.listeners.get(&claim.lane)
+    {
+        let wanted = listeners.iter().filter(|listener| listener.wants(state));
+        let mut report = None;
+        for listener in wanted {
+            let report = report.get_or_insert_with(|| report_of(flows, &claim, request.as_ref(), &answer, &end, state));
+            new_tasks.extend(fed(&listener.pull, report.clone(), &claim, now));
+        }
+    }
+    Finish { token: claim.token, end, next, new_tasks, cursor: None, resume: None }
+}
+
+/// The state that a task ends in, where it ends.
+pub(super) fn end_state(next: Next) -> Option<TaskState> {
+    match next {
+        Next::Finished => Some(TaskState::Finished),
+        Next::Failed => Some(TaskState::Failed),
+        Next::Unknown => Some(TaskState::Unknown),
+        Next::Skipped => Some(TaskState::Skipped),
+        Next::Retry(_) | Next::Again(_) | Next::Waiting(_) => None,
+    }
+}
+
+/// What a listener gets: the whole story of the task in one payload.
+fn report_of(
+    flows: &Flows,
+    claim: &Claim,
+    request: Option<&Request>,
+    answer: &Value,
+    end: &AttemptEnd,
+    state: TaskState,
+) -> Value {
+    json!({
+        "data": serde_json::from_slice::<Value>(&claim.payload).unwrap_or_default(),
+        "request": request.cloned().map(Request::into_value),
+        "answer": answer,
+        "status": end.status,
+        "usage": end.usage,
+        "state": state,
+        "problem": end.problem,
+        "task": claim.token.task,
+        "route": flows.pushes.get(&claim.lane).map(|flow| flow.name.as_str()),
+    })
+}
+
+/// The push tasks that one payload becomes; where its transformers fail, a failed pull task that keeps it.
+pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, now: Millis) -> Vec<NewTask> {
+    // A failure is rare, and only then the payload is needed again.
+    let kept =
+        (!flow.chain.is_empty() || flow.feeds.iter().any(|feed| !feed.chain.is_empty())).then(|| payload.clone());
+    let new = |lane, payload: Bytes, state, problem| NewTask {
+        lane,
+        run: source.run,
+        source: Some(source.token.task),
+        priority: 0,
+        due_at: now,
+        order_key: None,
+        unique_key: None,
+        state,
+        payload,
+        problem,
+    };
+    match flow.feed(payload, now) {
+        Ok(payloads) => payloads
+            .into_iter()
+            .map(|(lane, payload)| new(lane, Bytes::from(payload.to_string()), TaskState::New, None))
+            .collect(),
+        Err(problem) => {
+            let payload = json!({ "payload": kept.unwrap_or_default() });
+            vec![new(flow.lane, Bytes::from(payload.to_string()), TaskState::Failed, Some(problem))]
+        }
+    }
+}

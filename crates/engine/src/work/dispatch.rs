@@ -1,0 +1,270 @@
+//! The loop: claims what is due for lanes that have room, until there is nothing left or it is told to stop.
+
+use super::driver_lane::DriverLane;
+use super::http_lane::HttpLane;
+use super::lane::{LaneState, Signals, Turns};
+use super::pull_lane::PullLane;
+use super::settle::{Outcome, settle};
+use crate::crash;
+use crate::engine::Parts;
+use crate::flow::{Flows, PushFlow, PushTarget};
+use model::{Millis, Problem};
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::{Claim, ClaimRequest, LaneId, StoreError, Token};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// How long a claim holds unless renewed. One engine holds a SQLite store, so there nobody waits for its end.
+const LEASE: Millis = 600_000;
+/// Tasks claimed ahead of an HTTP lane's permits, so that a claim's commit is shared by many.
+const AHEAD: usize = 256;
+
+/// What to work on, and for how long.
+#[derive(Debug)]
+pub struct WorkOptions {
+    /// Only these lanes; `None`: all that are defined.
+    pub lanes: Option<Vec<LaneId>>,
+    /// How long to wait for something that comes due later, with nothing else to do.
+    pub longest_wait: Millis,
+    /// Becomes true when it is time to stop: nothing more is claimed or sent, what is under way is awaited.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Why work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkEnd {
+    /// Nothing is left to do.
+    Idle,
+    /// What is left comes due at this time, later than was allowed to wait for.
+    Waiting(Millis),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// What the loop and the lanes share.
+pub(super) struct Shared {
+    pub(super) parts: Parts,
+    pub(super) flows: Arc<Flows>,
+    pub(super) signals: Signals,
+    pub(super) turns: Turns,
+    pub(super) states: HashMap<LaneId, LaneState>,
+    pub(super) outcomes: mpsc::UnboundedSender<Outcome>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Shared {
+    pub(super) fn now(&self) -> Millis {
+        self.parts.clock.now()
+    }
+
+    /// Whether nothing more may be sent.
+    pub(super) fn stopping(&self) -> bool {
+        *self.stop.borrow() || self.signals.failed()
+    }
+
+    /// Room for others: so many tasks of the lane are done with.
+    pub(super) fn release(&self, lane: LaneId, count: usize) {
+        if let Some(state) = self.states.get(&lane) {
+            state.release(count);
+        }
+        self.signals.wake.notify_one();
+    }
+
+    /// Something may be there to claim in that lane.
+    pub(super) fn heat(&self, lane: LaneId) {
+        if let Some(state) = self.states.get(&lane) {
+            state.heat();
+        }
+    }
+
+    /// Gives back claims that were not started.
+    pub(super) async fn hand_back(&self, lane: LaneId, tokens: Vec<Token>) {
+        let count = tokens.len();
+        if let Err(error) = self.parts.store.hand_back(tokens, self.now()).await {
+            self.signals.fail(error);
+        }
+        self.release(lane, count);
+    }
+}
+
+/// One piece of work: lanes, their tasks, and the loop that feeds them.
+pub struct Work {
+    shared: Arc<Shared>,
+    lanes: Vec<LaneId>,
+    longest_wait: Millis,
+    tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("lanes", &self.lanes).finish_non_exhaustive()
+    }
+}
+
+impl Work {
+    /// Sets the lanes up; nothing is claimed yet.
+    #[must_use]
+    pub fn new(parts: Parts, flows: Arc<Flows>, options: WorkOptions) -> Self {
+        let mut lanes: Vec<LaneId> = match options.lanes {
+            Some(lanes) => lanes,
+            None => flows.pulls.keys().chain(flows.pushes.keys()).copied().collect(),
+        };
+        // Pushes first: what is further on its way comes before what is new, so that a backlog drains.
+        lanes.sort_by_key(|lane| (flows.pulls.contains_key(lane), *lane));
+        let mut states = HashMap::new();
+        let mut inboxes = Vec::new();
+        for lane in &lanes {
+            let (state, inbox) = LaneState::new(capacity(&flows, *lane));
+            states.insert(*lane, state);
+            inboxes.push((*lane, inbox));
+        }
+        let (outcomes, ended) = mpsc::unbounded_channel();
+        let signals = Signals::new();
+        let turns = Turns::default();
+        let shared = Arc::new(Shared { parts, flows, signals, turns, states, outcomes, stop: options.stop });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(settle(shared.clone(), ended));
+        for (lane, inbox) in inboxes {
+            spawn_lane(&mut tasks, &shared, lane, inbox);
+        }
+        Self { shared, lanes, longest_wait: options.longest_wait, tasks }
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn run(mut self) -> Result<WorkEnd, Problem> {
+        let end = self.turn().await;
+        self.tasks.shutdown().await;
+        match self.shared.signals.take_failure() {
+            Some(error) => Err(error.problem()),
+            None => end.map_err(|error| error.problem()),
+        }
+    }
+
+    async fn turn(&mut self) -> Result<WorkEnd, StoreError> {
+        let began = self.shared.now();
+        let mut stop = self.shared.stop.clone();
+        loop {
+            if self.shared.signals.failed() {
+                return Ok(WorkEnd::Stopped);
+            }
+            if !*stop.borrow() && self.claim().await? {
+                continue;
+            }
+            let in_hand: usize = self.shared.states.values().map(LaneState::in_hand).sum();
+            if in_hand == 0 {
+                if *stop.borrow() {
+                    return Ok(WorkEnd::Stopped);
+                }
+                match self.rest(began).await? {
+                    Some(end) => return Ok(end),
+                    None => continue,
+                }
+            }
+            let timer = self.shared.signals.take_timer();
+            tokio::select! {
+                () = self.shared.signals.wake.notified() => {}
+                () = self.shared.parts.clock.sleep_until(timer), if timer != Millis::MAX => self.all_hot(),
+                _ = stop.changed(), if !*stop.borrow() => {}
+            }
+        }
+    }
+
+    /// Claims for the lanes that want something; `false` where none does.
+    async fn claim(&self) -> Result<bool, StoreError> {
+        let wants: Vec<(LaneId, usize)> = self
+            .lanes
+            .iter()
+            .map(|lane| (*lane, self.shared.states[lane].wants()))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        if wants.is_empty() {
+            return Ok(false);
+        }
+        let now = self.shared.now();
+        let asked = wants.iter().map(|(lane, count)| (*lane, u32::try_from(*count).unwrap_or(u32::MAX)));
+        let request = ClaimRequest { lanes: asked.collect(), now, lease_until: now + LEASE };
+        let claims = self.shared.parts.store.claim(request).await?;
+        if !claims.is_empty() {
+            crash::point("after_claim");
+        }
+        let mut by_lane: HashMap<LaneId, Vec<Claim>> = HashMap::new();
+        for claim in claims {
+            by_lane.entry(claim.lane).or_default().push(claim);
+        }
+        for (lane, asked) in wants {
+            if let Some(claims) = by_lane.remove(&lane) {
+                self.shared.states[&lane].accept(claims, asked);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Nothing is in hand and nothing can be claimed now: waits for what comes due later, or ends.
+    async fn rest(&self, began: Millis) -> Result<Option<WorkEnd>, StoreError> {
+        let Some(due) = self.shared.parts.store.next_due(self.lanes.clone()).await? else {
+            return Ok(Some(WorkEnd::Idle));
+        };
+        let now = self.shared.now();
+        if due > now {
+            if due > began.max(now) + self.longest_wait {
+                return Ok(Some(WorkEnd::Waiting(due)));
+            }
+            let mut stop = self.shared.stop.clone();
+            tokio::select! {
+                () = self.shared.parts.clock.sleep_until(due) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        self.all_hot();
+        Ok(None)
+    }
+
+    fn all_hot(&self) {
+        self.shared.signals.clear_timer();
+        for state in self.shared.states.values() {
+            state.heat();
+        }
+    }
+}
+
+/// How many tasks of a lane may be in hand.
+fn capacity(flows: &Flows, lane: LaneId) -> usize {
+    match flows.pushes.get(&lane) {
+        // Pages of one incoming follow each other.
+        None => 1,
+        Some(flow) => match &flow.target {
+            PushTarget::Http(_) => AHEAD + 2 * flow.parallel as usize,
+            PushTarget::Driver(target) => 2 * target.batch_limit(),
+            PushTarget::Nothing => 4 * AHEAD,
+        },
+    }
+}
+
+fn spawn_lane(tasks: &mut JoinSet<()>, shared: &Arc<Shared>, lane: LaneId, inbox: mpsc::UnboundedReceiver<Vec<Claim>>) {
+    if let Some(flow) = shared.flows.pulls.get(&lane) {
+        tasks.spawn(PullLane::new(shared.clone(), flow.clone()).run(inbox));
+    } else if let Some(flow) = shared.flows.pushes.get(&lane) {
+        spawn_push_lane(tasks, shared, flow.clone(), inbox);
+    }
+}
+
+fn spawn_push_lane(
+    tasks: &mut JoinSet<()>,
+    shared: &Arc<Shared>,
+    flow: Arc<PushFlow>,
+    inbox: mpsc::UnboundedReceiver<Vec<Claim>>,
+) {
+    match &flow.target {
+        PushTarget::Driver(target) => {
+            let target = target.clone();
+            tasks.spawn(DriverLane::new(shared.clone(), flow, target).run(inbox));
+        }
+        PushTarget::Http(_) | PushTarget::Nothing => {
+            tasks.spawn(HttpLane::new(shared.clone(), flow).run(inbox));
+        }
+    }
+}

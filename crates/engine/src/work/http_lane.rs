@@ -1,0 +1,268 @@
+//! Push tasks that become HTTP calls (or, with publisher `none`, nothing).
+//!
+//! Claims are transformed and checked ahead; as permits come free, START of as many tasks is committed and their bytes
+//! leave. A permit is given back when the answer is in, not when it is committed.
+
+use super::conclude::{Ended, plain_end};
+use super::dispatch::Shared;
+use super::settle::Outcome;
+use crate::crash;
+use crate::decide::{Case, decide};
+use crate::exchange::{Client, Exchanged, redact_headers};
+use crate::flow::{HttpPush, PushFlow, PushTarget};
+use bytes::Bytes;
+use model::{Evidence, HttpAnswer, Millis, Prepared, Problem, Reading, Request};
+use serde_json::Value;
+use std::sync::Arc;
+use store::{AttemptEnd, Claim, Next, Start};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+pub(super) struct HttpLane {
+    shared: Arc<Shared>,
+    flow: Arc<PushFlow>,
+}
+
+/// A task that passed preflight.
+struct Ready {
+    claim: Claim,
+    request: Request,
+    recorded: Bytes,
+    prepared: Prepared,
+}
+
+/// What preparing one claim came to.
+enum Prepares {
+    Ready(Box<Ready>),
+    Ended(Box<Ended>),
+}
+
+/// A route's permit and its HTTP client's.
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+impl HttpLane {
+    pub(super) fn new(shared: Arc<Shared>, flow: Arc<PushFlow>) -> Self {
+        Self { shared, flow }
+    }
+
+    pub(super) async fn run(self, mut inbox: mpsc::UnboundedReceiver<Vec<Claim>>) {
+        let lane = Arc::new(self);
+        let (ready, waiting) = mpsc::unbounded_channel();
+        let sender = tokio::spawn(lane.clone().send_all(waiting));
+        while let Some(claims) = inbox.recv().await {
+            let (worker, now) = (lane.clone(), lane.shared.now());
+            let prepared = tokio::task::spawn_blocking(move || {
+                claims.into_iter().map(|claim| prepare(&worker.flow, claim, now)).collect::<Vec<_>>()
+            })
+            .await;
+            for one in prepared.unwrap_or_default() {
+                match one {
+                    Prepares::Ready(one) => drop(ready.send(*one)),
+                    Prepares::Ended(ended) => drop(lane.shared.outcomes.send(Outcome::Push(ended))),
+                }
+            }
+        }
+        drop(ready);
+        sender.abort();
+    }
+
+    /// Sends what is ready as permits come free.
+    async fn send_all(self: Arc<Self>, mut waiting: mpsc::UnboundedReceiver<Ready>) {
+        let PushTarget::Http(push) = &self.flow.target else { return };
+        let own = Arc::new(Semaphore::new(self.flow.parallel as usize));
+        while let Some(first) = waiting.recv().await {
+            if self.shared.stopping() {
+                self.shared.hand_back(self.flow.lane, vec![first.claim.token]).await;
+                continue;
+            }
+            self.wait_for(&push.client).await;
+            let Some(permits) = acquire(&own, push.client.permits()).await else { return };
+            let mut batch = vec![(first, permits)];
+            while let Some(permits) = try_acquire(&own, push.client.permits()) {
+                let Ok(next) = waiting.try_recv() else { break };
+                batch.push((next, permits));
+            }
+            tokio::spawn(self.clone().start(batch));
+        }
+    }
+
+    /// The service said "not now" to this client: nobody asks before that time.
+    async fn wait_for(&self, client: &Client) {
+        while client.paused_until() > self.shared.now() && !self.shared.stopping() {
+            let mut stop = self.shared.stop.clone();
+            tokio::select! {
+                () = self.shared.parts.clock.sleep_until(client.paused_until()) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    /// Commits START of a batch, then lets the bytes leave.
+    async fn start(self: Arc<Self>, batch: Vec<(Ready, Permits)>) {
+        let (at, revision) = (self.shared.now(), self.shared.flows.revision);
+        let starts = batch.iter().map(|(ready, _)| Start {
+            token: ready.claim.token,
+            at,
+            revision,
+            request: Some(ready.recorded.clone()),
+            mark: None,
+        });
+        let held = match self.shared.parts.store.start(starts.collect()).await {
+            Ok(held) => held,
+            Err(error) => return self.shared.signals.fail(error),
+        };
+        crash::point("after_start");
+        for ((ready, permits), held) in batch.into_iter().zip(held) {
+            if held {
+                tokio::spawn(self.clone().exchange(ready, permits));
+            } else {
+                // Another engine took the task over: it is theirs now.
+                self.shared.release(self.flow.lane, 1);
+            }
+        }
+    }
+
+    async fn exchange(self: Arc<Self>, ready: Ready, permits: Permits) {
+        let PushTarget::Http(push) = &self.flow.target else { return };
+        let Ready { claim, request, prepared, .. } = ready;
+        let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
+        let exchanged = push.client.exchange(&prepared.http, push.operation.credential(), Some(&id)).await;
+        drop(permits);
+        let ended = self.judge(push, claim, request, exchanged);
+        let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
+    }
+
+    fn judge(&self, push: &HttpPush, claim: Claim, request: Request, exchanged: Exchanged) -> Ended {
+        let now = self.shared.now();
+        let effect = push.operation.effect(&request);
+        let repeated = claim.token.attempt > 1;
+        let (mut end, answer, final_problem) = match exchanged {
+            Exchanged::Answer(answer) => read_answer(push, &claim, &answer, repeated, now),
+            Exchanged::Lost { evidence, problem, status, partial } => {
+                let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
+                end.status = status;
+                end.answer = (!partial.is_empty())
+                    .then(|| Value::String(String::from_utf8_lossy(&partial).into_owned()).to_string().into());
+                (end, Value::Null, false)
+            }
+        };
+        let case = Case { effect, evidence: end.evidence, final_problem, tries: claim.tries };
+        let next = decide(case, &self.flow.policy, now, self.shared.parts.random.fraction());
+        if let (Evidence::Refused { .. }, Next::Retry(at)) = (end.evidence, next) {
+            push.client.pause_until(at);
+        }
+        if end.evidence == Evidence::Unknown && next == Next::Unknown {
+            end.problem = end.problem.map(|problem| problem.hint(UNKNOWN_HINT));
+        }
+        Ended { claim, request: Some(request), answer, end, next }
+    }
+}
+
+/// What a person can do about a task at `unknown`.
+pub(super) const UNKNOWN_HINT: &str =
+    "the call may have worked; look at the far side, then: tramontane tasks resolve ID --as finished|failed|resend";
+
+/// Transforms, builds and checks one claim. Nothing is sent.
+fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
+    let ended = |claim: Claim, request: Option<Request>, problem: Option<Problem>, next| {
+        let mut end = plain_end(claim.token.attempt, now, Evidence::NotSent, problem);
+        end.request = request.clone().map(|request| request.into_value().to_string().into());
+        Prepares::Ended(Box::new(Ended { claim, request, answer: Value::Null, end, next }))
+    };
+    let payload = match serde_json::from_slice(&claim.payload) {
+        Ok(payload) => payload,
+        Err(error) => {
+            let problem = Problem::new("payload_broken", format!("the stored payload is no JSON: {error}"));
+            return ended(claim, None, Some(problem), Next::Failed);
+        }
+    };
+    let data = match flow.transform(payload, now) {
+        Ok(Some(data)) => data,
+        Ok(None) => return ended(claim, None, Some(dropped()), Next::Skipped),
+        Err(problem) => return ended(claim, None, Some(problem), Next::Failed),
+    };
+    let PushTarget::Http(push) = &flow.target else {
+        let mut end = plain_end(claim.token.attempt, now, Evidence::Answered, None);
+        end.answer = Some(data.to_string().into());
+        return Prepares::Ended(Box::new(Ended { claim, request: None, answer: data, end, next: Next::Finished }));
+    };
+    match push.prepare(data, &flow.outgoing, now) {
+        Ok(Some((request, prepared))) => {
+            for warning in &prepared.warnings {
+                tracing::debug!(task = claim.token.task.0, %warning, "preflight");
+            }
+            let recorded = serde_json::to_vec(&request).unwrap_or_default().into();
+            Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared }))
+        }
+        Ok(None) => ended(claim, None, Some(dropped()), Next::Skipped),
+        Err(refused) => {
+            ended(claim, refused.request.map(|request| *request), Some(joined(refused.problems)), Next::Failed)
+        }
+    }
+}
+
+fn dropped() -> Problem {
+    Problem::new("dropped", "the transformers dropped the payload").warning()
+}
+
+/// One problem that says all of them: a task has one.
+pub(super) fn joined(problems: Vec<Problem>) -> Problem {
+    let mut problems = problems.into_iter().filter(Problem::is_error);
+    let mut first = problems.next().unwrap_or_else(|| Problem::new("refused", "the request was refused"));
+    let others: Vec<String> = problems.map(|problem| problem.to_string()).collect();
+    if !others.is_empty() {
+        first.reason = format!("{}; also: {}", first.reason, others.join("; "));
+    }
+    first
+}
+
+fn read_answer(
+    push: &HttpPush,
+    claim: &Claim,
+    answer: &HttpAnswer,
+    repeated: bool,
+    now: Millis,
+) -> (AttemptEnd, Value, bool) {
+    let mut reading = push.operation.read(answer);
+    if repeated && answer.status == 404 && push.operation.signature().starts_with("DELETE ") {
+        // The first of two deletes worked and its answer was lost; the wish is fulfilled either way.
+        reading.evidence = Evidence::Answered;
+        reading.problem =
+            Some(Problem::new("already_gone", "it was already gone when the delete was repeated").warning());
+    }
+    let end = answered_end(claim.token.attempt, now, answer, &reading);
+    let bad = reading.problem.as_ref().is_some_and(Problem::is_error) && reading.evidence == Evidence::Answered;
+    (end, reading.answer, bad || reading.permanent)
+}
+
+/// The record of a complete answer.
+pub(super) fn answered_end(number: u32, now: Millis, answer: &HttpAnswer, reading: &Reading) -> AttemptEnd {
+    // JSON is kept as it came; anything else as a JSON text.
+    let kept = match &reading.answer {
+        Value::Null if answer.body.is_empty() => None,
+        Value::String(_) | Value::Null => Some(Bytes::from(reading.answer.to_string())),
+        _ => Some(answer.body.clone()),
+    };
+    AttemptEnd {
+        number,
+        at: now,
+        evidence: reading.evidence,
+        status: Some(answer.status),
+        problem: reading.problem.clone(),
+        answer: kept,
+        headers: Some(redact_headers(&answer.headers)),
+        usage: reading.usage.clone(),
+        request: None,
+    }
+}
+
+async fn acquire(own: &Arc<Semaphore>, shared: &Arc<Semaphore>) -> Option<Permits> {
+    let own = own.clone().acquire_owned().await.ok()?;
+    let shared = shared.clone().acquire_owned().await.ok()?;
+    Some((own, shared))
+}
+
+fn try_acquire(own: &Arc<Semaphore>, shared: &Arc<Semaphore>) -> Option<Permits> {
+    let own = own.clone().try_acquire_owned().ok()?;
+    let shared = shared.clone().try_acquire_owned().ok()?;
+    Some((own, shared))
+}

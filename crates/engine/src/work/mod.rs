@@ -1,0 +1,19 @@
+//! What moves tasks: one loop that claims, lanes that work, one that commits what came out.
+//!
+//! ```text
+//! claim ──► lane (pull | http | driver) ──► outcomes ──► one commit ──► new tasks wake their lanes
+//! ```
+//! A lane never touches the task table but for START; every end goes through [`settle`], so that what follows from an
+//! end is in the same commit as the end.
+
+mod conclude;
+mod dispatch;
+mod driver_lane;
+mod http_lane;
+mod lane;
+mod pull_lane;
+mod settle;
+mod take_over;
+
+pub use dispatch::{Work, WorkEnd, WorkOptions};
+pub use take_over::take_over;

@@ -1,0 +1,292 @@
+//! Pull tasks: one page at a time, its tasks and the cursor in one commit.
+
+use super::conclude::{fed, plain_end};
+use super::dispatch::Shared;
+use super::http_lane::{answered_end, joined};
+use super::settle::Outcome;
+use crate::decide::{Case, Policy, decide};
+use crate::exchange::Exchanged;
+use crate::flow::{HttpPull, PullFlow, PullSource};
+use bytes::Bytes;
+use model::definition::OnUnknown;
+use model::driver::Source;
+use model::{Effect, Evidence, Problem, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use store::{AttemptEnd, Claim, Finish, LaneId, Next, Start};
+use tokio::sync::mpsc;
+
+/// Most payloads of one page: one commit.
+const PAGE: usize = 1_000;
+
+pub(super) struct PullLane {
+    shared: Arc<Shared>,
+    flow: Arc<PullFlow>,
+}
+
+/// What a pull task is asked to do.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    /// At most this many payloads.
+    limit: Option<u64>,
+    /// This payload instead of a pull: one whose transformers failed before.
+    #[serde(default, deserialize_with = "present")]
+    payload: Option<Value>,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
+}
+
+/// Where a pull left off.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Left {
+    /// Payloads taken in so far.
+    taken: u64,
+    /// Pages read so far.
+    #[serde(default)]
+    pages: u32,
+    /// The request of the next page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<Request>,
+}
+
+/// What one step of a pull brought.
+struct Step {
+    end: AttemptEnd,
+    payloads: Vec<Value>,
+    /// Cursor to be set with the page.
+    cursor: Option<(LaneId, Option<Bytes>)>,
+    /// Where to go on; `None` at the end.
+    left: Option<Left>,
+}
+
+/// A step that brought nothing.
+struct Stopped {
+    end: Box<AttemptEnd>,
+    effect: Effect,
+    final_problem: bool,
+}
+
+impl PullLane {
+    pub(super) fn new(shared: Arc<Shared>, flow: Arc<PullFlow>) -> Self {
+        Self { shared, flow }
+    }
+
+    pub(super) async fn run(self, mut inbox: mpsc::UnboundedReceiver<Vec<Claim>>) {
+        let lane = Arc::new(self);
+        while let Some(claims) = inbox.recv().await {
+            for claim in claims {
+                let lane = lane.clone();
+                tokio::spawn(async move { lane.work(claim).await });
+            }
+        }
+    }
+
+    async fn work(self: Arc<Self>, claim: Claim) {
+        if self.shared.stopping() {
+            return self.shared.hand_back(self.flow.lane, vec![claim.token]).await;
+        }
+        let step = match self.step(&claim).await {
+            Ok(Some(step)) => Ok(step),
+            Ok(None) => return,
+            Err(stopped) => Err(stopped),
+        };
+        let (lane, shared, flow) = (self.flow.lane, self.shared.clone(), self.flow.clone());
+        let finish = match step {
+            Ok(step) => tokio::task::spawn_blocking(move || taken_in(&shared, &flow, &claim, step)).await,
+            Err(stopped) => Ok(self.stopped(&claim, stopped)),
+        };
+        match finish {
+            Ok(finish) => drop(self.shared.outcomes.send(Outcome::Whole(lane, Box::new(finish)))),
+            Err(error) => tracing::error!(%error, incoming = self.flow.name, "taking a page in panicked"),
+        }
+    }
+
+    /// One step; `None` where the claim was lost or the store failed.
+    async fn step(&self, claim: &Claim) -> Result<Option<Step>, Stopped> {
+        let ask: Ask = match serde_json::from_slice(&claim.payload) {
+            Ok(ask) => ask,
+            Err(error) => {
+                let problem = Problem::new("payload_broken", format!("the pull's parameters are unreadable: {error}"));
+                return Err(self.refused(claim, problem));
+            }
+        };
+        let left: Left = claim.resume.as_deref().and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
+        let room = ask.limit.map(|limit| limit.saturating_sub(left.taken));
+        if let Some(payload) = ask.payload {
+            return Ok(Some(self.whole(claim, vec![payload])));
+        }
+        if room == Some(0) {
+            return Ok(Some(self.whole(claim, Vec::new())));
+        }
+        match &self.flow.source {
+            PullSource::Inline(payloads) => {
+                let most = room.map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
+                Ok(Some(self.whole(claim, payloads.iter().take(most).cloned().collect())))
+            }
+            PullSource::Answers => {
+                let problem = Problem::new("incoming_not_runnable", "there is nothing to pull: it listens to a route");
+                Err(self.refused(claim, problem))
+            }
+            PullSource::Driver(source) => self.page_of_driver(claim, source.as_ref(), left, room).await.map(Some),
+            PullSource::Http(pull) => self.page_of_call(claim, pull, left, room).await,
+        }
+    }
+
+    async fn page_of_driver(
+        &self,
+        claim: &Claim,
+        source: &dyn Source,
+        left: Left,
+        room: Option<u64>,
+    ) -> Result<Step, Stopped> {
+        let stored = self.shared.parts.store.cursor(self.flow.lane).await.map_err(|error| {
+            let problem = error.problem();
+            self.shared.signals.fail(error);
+            self.refused(claim, problem)
+        })?;
+        let cursor: Option<Value> = stored.as_deref().and_then(|text| serde_json::from_slice(text).ok());
+        let limit = room.map_or(PAGE, |room| usize::try_from(room).unwrap_or(PAGE).min(PAGE));
+        let page = source.pull(cursor.as_ref(), limit).await.map_err(|failure| Stopped {
+            end: Box::new(plain_end(claim.token.attempt, self.shared.now(), failure.evidence, Some(failure.problem))),
+            effect: Effect::Read,
+            final_problem: false,
+        })?;
+        let taken = left.taken + page.payloads.len() as u64;
+        let more = page.more && room.is_none_or(|room| room > page.payloads.len() as u64);
+        Ok(Step {
+            end: plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None),
+            payloads: page.payloads,
+            cursor: page.cursor.map(|cursor| (self.flow.lane, Some(Bytes::from(cursor.to_string())))),
+            left: more.then_some(Left { taken, pages: left.pages + 1, request: None }),
+        })
+    }
+
+    async fn page_of_call(
+        &self,
+        claim: &Claim,
+        pull: &HttpPull,
+        left: Left,
+        room: Option<u64>,
+    ) -> Result<Option<Step>, Stopped> {
+        let now = self.shared.now();
+        let request = match left.request.clone() {
+            Some(request) => request,
+            None => match pull.first_request(&self.flow.name, now) {
+                Ok(Some(request)) => request,
+                Ok(None) => return Ok(Some(self.whole(claim, Vec::new()))),
+                Err(problem) => return Err(self.refused(claim, problem)),
+            },
+        };
+        let prepared = pull.operation.prepare(&request, pull.preflight).map_err(|problems| {
+            let mut stopped = self.refused(claim, joined(problems));
+            stopped.end.request = serde_json::to_vec(&request).ok().map(Bytes::from);
+            stopped
+        })?;
+        let Ok(_permit) = pull.client.permits().acquire().await else { return Ok(None) };
+        let start = Start {
+            token: claim.token,
+            at: self.shared.now(),
+            revision: self.shared.flows.revision,
+            request: serde_json::to_vec(&request).ok().map(Bytes::from),
+            mark: None,
+        };
+        match self.shared.parts.store.start(vec![start]).await {
+            Ok(held) if held == [true] => {}
+            Ok(_) => {
+                self.shared.release(self.flow.lane, 1);
+                return Ok(None);
+            }
+            Err(error) => {
+                self.shared.signals.fail(error);
+                return Ok(None);
+            }
+        }
+        crate::crash::point("after_start");
+        let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
+        let exchanged = pull.client.exchange(&prepared.http, pull.operation.credential(), Some(&id)).await;
+        self.read_page(claim, pull, &request, exchanged, &left, room).map(Some)
+    }
+
+    fn read_page(
+        &self,
+        claim: &Claim,
+        pull: &HttpPull,
+        request: &Request,
+        exchanged: Exchanged,
+        left: &Left,
+        room: Option<u64>,
+    ) -> Result<Step, Stopped> {
+        let now = self.shared.now();
+        let effect = pull.operation.effect(request);
+        let answer = match exchanged {
+            Exchanged::Answer(answer) => answer,
+            Exchanged::Lost { evidence, problem, status, .. } => {
+                let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
+                end.status = status;
+                return Err(Stopped { end: Box::new(end), effect, final_problem: false });
+            }
+        };
+        let reading = pull.operation.read(&answer);
+        let end = answered_end(claim.token.attempt, now, &answer, &reading);
+        let bad = reading.problem.as_ref().is_some_and(Problem::is_error);
+        if bad || reading.evidence != Evidence::Answered {
+            let final_problem = reading.permanent || reading.evidence == Evidence::Answered;
+            return Err(Stopped { end: Box::new(end), effect, final_problem });
+        }
+        let items = if pull.split { pull.operation.items(&reading.answer) } else { None };
+        let next = items.is_some().then(|| pull.operation.next_page(request, &reading.answer, left.pages)).flatten();
+        let mut payloads = items.unwrap_or_else(|| vec![reading.answer]);
+        if let Some(room) = room {
+            payloads.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        }
+        let taken = left.taken + payloads.len() as u64;
+        let full = room.is_some_and(|room| payloads.len() as u64 >= room);
+        let left = next.filter(|_| !full).map(|request| Left { taken, pages: left.pages + 1, request: Some(request) });
+        Ok(Step { end, payloads, cursor: None, left })
+    }
+
+    /// A step that needs nothing from outside and leaves nothing to do.
+    fn whole(&self, claim: &Claim, payloads: Vec<Value>) -> Step {
+        let end = plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None);
+        Step { end, payloads, cursor: None, left: None }
+    }
+
+    /// A pull that cannot be made at all.
+    fn refused(&self, claim: &Claim, problem: Problem) -> Stopped {
+        let end = plain_end(claim.token.attempt, self.shared.now(), Evidence::NotSent, Some(problem));
+        Stopped { end: Box::new(end), effect: Effect::Read, final_problem: true }
+    }
+
+    fn stopped(&self, claim: &Claim, stopped: Stopped) -> Finish {
+        let policy = Policy { retry: self.flow.retry, on_unknown: OnUnknown::Hold };
+        let Stopped { end, effect, final_problem } = stopped;
+        let case = Case { effect, evidence: end.evidence, final_problem, tries: claim.tries };
+        let now = self.shared.now();
+        let next = decide(case, &policy, now, self.shared.parts.random.fraction());
+        Finish {
+            token: claim.token,
+            end: *end,
+            next,
+            new_tasks: Vec::new(),
+            cursor: None,
+            resume: claim.resume.clone(),
+        }
+    }
+}
+
+/// A page with everything that follows from it: the end of the attempt, the tasks, the cursor.
+fn taken_in(shared: &Shared, flow: &PullFlow, claim: &Claim, step: Step) -> Finish {
+    let now = shared.now();
+    let Step { end, payloads, cursor, left } = step;
+    let mut new_tasks = Vec::with_capacity(payloads.len());
+    for payload in payloads {
+        new_tasks.extend(fed(flow, payload, claim, now));
+    }
+    let resume = left.as_ref().and_then(|left| serde_json::to_vec(left).ok()).map(Bytes::from);
+    let next = if left.is_some() { Next::Again(now) } else { Next::Finished };
+    Finish { token: claim.token, end, next, new_tasks, cursor, resume }
+}

@@ -1,0 +1,180 @@
+//! From a request to its answer.
+
+use crate::answer::{Answer, Outbox, Outgoing};
+use crate::judge::{self, Asked, Judged};
+use crate::ledger::{Ledger, Seen, Ticket};
+use crate::operation::{Handler, Operation, Operations};
+use crate::refusal::{Form, Refusal};
+use crate::routes::Found;
+use crate::state::World;
+use crate::{Options, completion, stand_in};
+use bytes::{Bytes, BytesMut};
+use connectors::openapi::catalogue::Catalogue;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use hyper::{Request, Response};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Largest body that is read, in bytes.
+pub(crate) const MAX_BODY: usize = 16 << 20;
+
+/// How much of a too large body is read and thrown away, so that the client gets to read the answer.
+const MAX_WASTE: usize = 64 << 20;
+
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(120);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    operations: Operations,
+    world: World,
+    options: Options,
+    base: String,
+    pub(crate) ledger: Option<Ledger>,
+    seen: AtomicU64,
+}
+
+/// A body as far as it was read.
+enum Read {
+    Whole(Bytes),
+    TooLarge,
+}
+
+/// The client went away, or took too long, before its request was whole.
+#[derive(Debug)]
+pub(crate) struct Unread;
+
+impl std::fmt::Display for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request did not arrive whole")
+    }
+}
+
+impl std::error::Error for Unread {}
+
+impl Server {
+    pub(crate) fn new(catalogue: &'static Catalogue, options: Options, base: String, ledger: Option<Ledger>) -> Self {
+        let operations = Operations::new(catalogue);
+        Self { operations, world: World::new(), options, base, ledger, seen: AtomicU64::new(0) }
+    }
+
+    /// Requests that were read whole.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Serves one request. An error closes the connection without an answer.
+    pub(crate) async fn serve(
+        &self,
+        request: Request<Incoming>,
+        outbox: Option<Arc<Outbox>>,
+    ) -> Result<Response<Outgoing>, Unread> {
+        let (head, body) = request.into_parts();
+        let read = match tokio::time::timeout(BODY_TIME, read(body)).await {
+            Ok(read) => read?,
+            Err(_) => return Err(Unread),
+        };
+        // Only a latency needs the time; asking for it costs.
+        let due = (!self.options.latency.is_zero()).then(|| Instant::now() + self.options.latency);
+        let n = self.seen.fetch_add(1, Ordering::Relaxed) + self.ledger.as_ref().map_or(0, Ledger::first);
+        let ticket = match self.note(n, &head, &read).await {
+            Ok(ticket) => ticket.zip(outbox),
+            Err(error) => {
+                let refusal = Refusal::Broken(format!("the ledger cannot be written: {error}"));
+                return Ok(refusal.answer(Form::Plain).into_response(n, None));
+            }
+        };
+        let answer = match &read {
+            Read::Whole(body) => self.answer(&head, body),
+            Read::TooLarge => Refusal::TooLarge(MAX_BODY).answer(Form::Plain),
+        };
+        if let Some(due) = due {
+            tokio::time::sleep_until(due).await;
+        }
+        Ok(answer.into_response(n, ticket))
+    }
+
+    async fn note(&self, n: u64, head: &hyper::http::request::Parts, read: &Read) -> std::io::Result<Option<Ticket>> {
+        let Some(ledger) = &self.ledger else { return Ok(None) };
+        let body_sha256 = match read {
+            Read::Whole(body) => Some(hex(&Sha256::digest(body))),
+            Read::TooLarge => None,
+        };
+        let request_id = head.headers.get(&self.options.request_id_header).and_then(|value| value.to_str().ok());
+        let (method, path, query) = (head.method.as_str(), head.uri.path(), head.uri.query());
+        ledger.request(&Seen { n, method, path, query, body_sha256, request_id }).await.map(Some)
+    }
+
+    fn answer(&self, head: &hyper::http::request::Parts, body: &Bytes) -> Answer {
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        let (number, slots) = match self.operations.routes.find(head.method.as_str(), path) {
+            Found::Operation(number, slots) => (number, slots),
+            Found::Methods(allowed) => return Refusal::Method(allowed).answer(Form::Plain),
+            Found::Nothing => {
+                let signed =
+                    (head.method == hyper::Method::GET).then(|| self.world.files.signed(path, query)).flatten();
+                return signed.unwrap_or_else(|| Refusal::UnknownPath.answer(Form::Plain));
+            }
+        };
+        let operation = self.operations.get(number);
+        let asked = Asked { slots: &slots, path, query, headers: &head.headers, body, base: &self.base };
+        let key = self.options.key.as_deref();
+        judge::authorize(operation.entry.credential, &head.headers, key)
+            .and_then(|()| judge::judge(self.operations.catalogue, operation, asked))
+            .and_then(|request| self.handle(operation, &request, path, query))
+            .unwrap_or_else(|refusal| refusal.answer(operation.form))
+    }
+
+    fn handle(&self, operation: &Operation, request: &Judged<'_>, path: &str, query: &str) -> Result<Answer, Refusal> {
+        let World { models, files } = &self.world;
+        match operation.handler {
+            Handler::Completion => completion::answer(request.payload()),
+            Handler::ListModels => Ok(models.list(request)),
+            Handler::RetrieveModel => models.retrieve(request),
+            Handler::DeleteModel => models.delete(request),
+            Handler::UpdateModel => models.update(request),
+            Handler::ArchiveModel => models.archive(request, true),
+            Handler::UnarchiveModel => models.archive(request, false),
+            Handler::UploadFile => files.upload(request),
+            Handler::ListFiles => Ok(files.list(request)),
+            Handler::RetrieveFile => files.retrieve(request),
+            Handler::DeleteFile => files.delete(request),
+            Handler::FileContent => files.content(request),
+            Handler::FileUrl => files.url(request),
+            Handler::Example => {
+                let number = stand_in::number(operation, path, query, request);
+                Ok(stand_in::answer(self.operations.catalogue, operation, request, number))
+            }
+        }
+    }
+}
+
+async fn read(mut body: Incoming) -> Result<Read, Unread> {
+    let mut whole = BytesMut::new();
+    let mut size = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Unread)?.into_data() else { continue };
+        // Most bodies come in one piece and are not copied.
+        if size == 0 && body.is_end_stream() && data.len() <= MAX_BODY {
+            return Ok(Read::Whole(data));
+        }
+        size += data.len();
+        if size <= MAX_BODY {
+            whole.extend_from_slice(&data);
+        } else if size > MAX_WASTE {
+            break;
+        } else {
+            whole.clear();
+        }
+    }
+    Ok(if size > MAX_BODY { Read::TooLarge } else { Read::Whole(whole.freeze()) })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|half| char::from_digit(half.into(), 16)).collect()
+}

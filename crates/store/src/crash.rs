@@ -1,0 +1,44 @@
+//! Named points at which a test may end the process, as a power cut would.
+//!
+//! Present only with the feature `crash-points`, which release builds do not have. A test sets
+//! `TRAMONTANE_CRASH_AT=after_start:3`: the third time the point is passed, the process aborts on the spot, without a
+//! destructor or a flush.
+
+/// Every point there is, in the order a task passes them, and the one that every commit passes.
+pub const POINTS: [&str; 9] = [
+    "after_claim",
+    "after_start",
+    "after_headers",
+    "after_body",
+    "before_outcome",
+    "after_outcome",
+    "after_mark",
+    "after_delivery",
+    // In every commit of the store, when its changes are made and not yet committed.
+    "in_commit",
+];
+
+/// Passes a point.
+#[cfg(feature = "crash-points")]
+pub fn point(name: &'static str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static ARMED: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    debug_assert!(POINTS.contains(&name), "{name} is not in the list");
+    #[allow(clippy::disallowed_methods, reason = "a test's switch, absent from release builds")]
+    let armed = ARMED.get_or_init(|| {
+        let text = std::env::var("TRAMONTANE_CRASH_AT").ok()?;
+        let (name, count) = text.split_once(':')?;
+        Some((name.to_owned(), count.parse().ok()?))
+    });
+    let Some((at, count)) = armed else { return };
+    if at == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count {
+        std::process::abort();
+    }
+}
+
+/// Passes a point: nothing, in a build that people get.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn point(_name: &'static str) {}

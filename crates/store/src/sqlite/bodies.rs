@@ -1,0 +1,125 @@
+//! Bodies as columns hold them: the text itself, or `@` and the id of a blob.
+
+use crate::blobs::{BlobId, Blobs};
+use crate::{Finish, NewTask, Start, StoreError, TaskStory};
+use bytes::Bytes;
+use model::Millis;
+use rusqlite::ToSql;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+
+/// Bodies longer than this are blobs.
+pub(super) const INLINE: usize = 256 * 1024;
+const MARK: u8 = b'@';
+
+/// Bytes bound as text. Bodies are JSON text, which nobody needs to check for UTF-8 a second time.
+pub(super) struct Text<'a>(pub(super) &'a Bytes);
+
+impl ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}
+
+/// Whether a body must not stand in its column: it is long, or could be taken for a reference.
+fn is_outside(body: &Bytes) -> bool {
+    body.len() > INLINE || body.first() == Some(&MARK)
+}
+
+/// The blob that a column names instead of holding the body.
+fn blob_named(column: &Bytes) -> Result<Option<BlobId>, StoreError> {
+    let Some((&MARK, name)) = column.split_first() else { return Ok(None) };
+    let id = std::str::from_utf8(name).ok().and_then(BlobId::parse);
+    id.map(Some).ok_or_else(|| StoreError::BlobMissing(String::from_utf8_lossy(name).into_owned()))
+}
+
+/// What a column holds for this blob.
+pub(super) fn reference(id: &BlobId) -> String {
+    format!("@{id}")
+}
+
+/// Things with bodies.
+pub(super) trait Bodies {
+    /// Every body that may be long.
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes>;
+    /// When they came to be.
+    fn at(&self, now: Millis) -> Millis {
+        now
+    }
+}
+
+impl Bodies for NewTask {
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        std::iter::once(&mut self.payload)
+    }
+}
+
+impl Bodies for Bytes {
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        std::iter::once(self)
+    }
+}
+
+impl Bodies for Start {
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        self.request.iter_mut()
+    }
+    fn at(&self, _: Millis) -> Millis {
+        self.at
+    }
+}
+
+impl Bodies for Finish {
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        let made = self.new_tasks.iter_mut().map(|task| &mut task.payload);
+        self.end.answer.iter_mut().chain(self.end.request.iter_mut()).chain(made)
+    }
+    fn at(&self, _: Millis) -> Millis {
+        self.end.at
+    }
+}
+
+impl Bodies for TaskStory {
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        let of_attempts = self.attempts.iter_mut().flat_map(|attempt| {
+            let end = attempt.end.iter_mut().flat_map(|end| end.answer.iter_mut().chain(end.request.iter_mut()));
+            attempt.request.iter_mut().chain(end)
+        });
+        std::iter::once(&mut self.payload).chain(of_attempts)
+    }
+}
+
+/// Puts bodies that must stand outside into blobs, and their references in their place. On disk when it returns.
+pub(super) async fn spill<T: Bodies + Send + 'static>(
+    blobs: &Blobs,
+    mut items: Vec<T>,
+    now: Millis,
+) -> Result<Vec<T>, StoreError> {
+    if !items.iter_mut().any(|item| item.bodies().any(|body| is_outside(body))) {
+        return Ok(items);
+    }
+    let blobs = blobs.clone();
+    let spilled = tokio::task::spawn_blocking(move || {
+        for item in &mut items {
+            let at = item.at(now);
+            for body in item.bodies().filter(|body| is_outside(body)) {
+                let (id, _) = blobs.create(at, &mut body.as_ref())?;
+                *body = reference(&id).into();
+            }
+        }
+        Ok(items)
+    });
+    spilled.await.map_err(|_| StoreError::Closed)?
+}
+
+/// Puts a body in the place of its reference.
+pub(super) fn fetch(blobs: &Blobs, column: &mut Bytes) -> Result<(), StoreError> {
+    if let Some(id) = blob_named(column)? {
+        *column = blobs.read(&id)?;
+    }
+    Ok(())
+}
+
+/// Whether a column holds a reference.
+pub(super) fn is_reference(column: &Bytes) -> bool {
+    column.first() == Some(&MARK)
+}

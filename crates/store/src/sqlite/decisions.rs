@@ -1,0 +1,71 @@
+//! What people decide about tasks.
+
+use super::rows::state;
+use super::writer::Write;
+use crate::{Decided, Decision, StoreError};
+use model::{Problem, TaskId, TaskState};
+use rusqlite::{OptionalExtension, params};
+
+/// Carries out a decision on one task, or says why it does not fit.
+pub(super) fn decide(write: &mut Write<'_>, id: TaskId, decided: &Decided) -> Result<Result<(), Problem>, StoreError> {
+    let found = write
+        .db
+        .prepare_cached("SELECT state, run, lane FROM task WHERE id = ?1")?
+        .query_row([id.0], |row| Ok((state(row, 0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((from, run, lane)) = found else { return Ok(Err(unknown_task(id))) };
+    let Some(to) = decided.decision.leads_to(from) else { return Ok(Err(misfit(id, from, decided.decision))) };
+    if to == TaskState::New {
+        run_again(write, id, from, decided)?;
+    } else {
+        write
+            .db
+            .prepare_cached("UPDATE task SET state = ?2, due_at = ?3, finished_at = ?3 WHERE id = ?1")?
+            .execute([id.0, to.number(), decided.at])?;
+    }
+    write.changes.moved(run, lane, from, to);
+    write
+        .db
+        .prepare_cached(r#"INSERT INTO decision (task, decision, "by", why, at) VALUES (?1, ?2, ?3, ?4, ?5)"#)?
+        .execute(params![id.0, decided.decision.as_str(), decided.by, decided.why, decided.at])?;
+    Ok(Ok(()))
+}
+
+fn run_again(write: &Write<'_>, id: TaskId, from: TaskState, decided: &Decided) -> Result<(), StoreError> {
+    if from == TaskState::Finished {
+        write.db.prepare_cached("DELETE FROM resume WHERE task = ?1")?.execute([id.0])?;
+    }
+    write
+        .db
+        .prepare_cached(
+            "UPDATE task SET state = 0, due_at = ?2, tries = 0, claims = 0, finished_at = NULL WHERE id = ?1",
+        )?
+        .execute([id.0, decided.at])?;
+    Ok(())
+}
+
+fn unknown_task(id: TaskId) -> Problem {
+    Problem::new("task_not_found", format!("there is no task {id}")).hint("list the tasks to see their numbers")
+}
+
+fn misfit(id: TaskId, state: TaskState, decision: Decision) -> Problem {
+    let reason = match decision {
+        Decision::Retry => format!("task {id} is `{state}` and still open, so there is nothing to run again"),
+        Decision::ResolveFinished | Decision::ResolveFailed | Decision::ResolveResend => {
+            format!("task {id} is `{state}`, and only `unknown` tasks can be resolved")
+        }
+        Decision::Cancel => format!("task {id} is `{state}`, and only tasks that wait for their turn can be cancelled"),
+        Decision::Skip => {
+            format!("task {id} is `{state}`, and only tasks that wait for their turn or went wrong can be skipped")
+        }
+    };
+    let hint = match state {
+        TaskState::Processing => "wait until it is no longer being processed",
+        TaskState::Unknown => "resolve it, retry it or skip it",
+        TaskState::New | TaskState::Retry | TaskState::Waiting => "cancel it if it must not run",
+        TaskState::Finished | TaskState::Skipped | TaskState::Failed | TaskState::Rejected => {
+            "retry it if it must run again"
+        }
+    };
+    Problem::new("decision_misfit", reason).hint(hint)
+}

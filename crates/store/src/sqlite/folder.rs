@@ -1,0 +1,147 @@
+//! The data folder: who may use it, and how its database is opened.
+
+use crate::StoreError;
+use crate::blobs::{make_private_folder, private_file};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Versions below have a bug that can spoil a database used by two connections.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// `TrMn`: tells our files from other SQLite databases.
+const APPLICATION: i64 = 0x5472_4d6e;
+/// One for each version of the store, in order.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_first.sql")];
+/// How long to wait for a stranger who writes to the file (a shell, a backup).
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The newest version of the store that we know.
+fn known() -> i64 {
+    MIGRATIONS.iter().map(|_| 1).sum()
+}
+
+/// Where the database is.
+pub(super) fn database(folder: &Path) -> PathBuf {
+    folder.join("tramontane.db")
+}
+
+/// Makes the folder where it is missing, and holds it until the file is dropped.
+pub(super) fn hold(folder: &Path, by: &str) -> Result<File, StoreError> {
+    make_private_folder(folder).map_err(|error| StoreError::io("cannot make the data folder", folder, error))?;
+    let path = folder.join("engine.lock");
+    let failed = |error| StoreError::io("cannot lock", &path, error);
+    let mut lock = private_file(OpenOptions::new().read(true).write(true).create(true)).open(&path).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StoreError::Held { folder: folder.to_owned(), by: read_holder(&lock) });
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    lock.set_len(0).map_err(failed)?;
+    writeln!(lock, "process {}, {by}", std::process::id()).map_err(failed)?;
+    Ok(lock)
+}
+
+/// What the holder wrote, as far as it came.
+fn read_holder(lock: &File) -> String {
+    let mut text = String::new();
+    match lock.take(1024).read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "another process".to_owned(),
+    }
+}
+
+/// Opens the connection that writes, makes the database where it is missing and brings it up to date.
+pub(super) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreError::Database(format!("SQLite {} is too old", rusqlite::version())));
+    }
+    let path = database(folder);
+    private_file(OpenOptions::new().read(true).write(true).create(true))
+        .open(&path)
+        .map_err(|error| StoreError::io("cannot open", &path, error))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(&path, flags).map_err(|error| not_a_store(&path, &error))?;
+    prepare_writer(&mut db).map_err(|error| not_a_store(&path, &error))?;
+    let found = version(&db, &path)?;
+    migrate(&mut db, found)?;
+    Ok(db)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
+    let path = database(folder);
+    if !path.exists() {
+        return Err(StoreError::Absent(folder.to_owned()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(&path, flags).map_err(|error| not_a_store(&path, &error))?;
+    db.busy_timeout(PATIENCE)?;
+    db.set_prepared_statement_cache_capacity(64);
+    db.execute_batch("PRAGMA trusted_schema = OFF").map_err(|error| not_a_store(&path, &error))?;
+    match version(&db, &path)? {
+        0 => Err(StoreError::Absent(folder.to_owned())),
+        found if found < known() => Err(StoreError::Older { found, known: known() }),
+        _ => Ok(db),
+    }
+}
+
+fn prepare_writer(db: &mut Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(PATIENCE)?;
+    db.set_prepared_statement_cache_capacity(128);
+    // `auto_vacuum` counts only before the first table; space is given back in small steps, never by a long rewrite.
+    db.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA trusted_schema = OFF;
+         PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -32000;",
+    )?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    // FULL: a commit that was answered survives a power cut. A larger log is copied into the file less often, and
+    // pages that many commits touched are then copied once.
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;")
+}
+
+/// The version of the store; 0 for an empty file.
+fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let number =
+        |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| not_a_store(path, &error));
+    let found = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let application = number("PRAGMA application_id")?;
+    match (application, found) {
+        (APPLICATION, found) if found > known() => Err(StoreError::Newer { found, known: known() }),
+        (APPLICATION, found) => Ok(found),
+        (0, 0) if tables == 0 => Ok(0),
+        _ => Err(StoreError::NotAStore {
+            file: path.to_owned(),
+            reason: "it is a database of another program".to_owned(),
+        }),
+    }
+}
+
+/// Carries out what is missing, each migration in a transaction of its own.
+fn migrate(db: &mut Connection, found: i64) -> Result<(), StoreError> {
+    for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
+        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// SQLite's codes for a file that it cannot make sense of get a name of their own; the rest is a database error.
+fn not_a_store(path: &Path, error: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error.sqlite_error_code() {
+        Some(NotADatabase | DatabaseCorrupt) => {
+            StoreError::NotAStore { file: path.to_owned(), reason: error.to_string() }
+        }
+        _ => StoreError::Database(format!("{}: {error}", path.display())),
+    }
+}

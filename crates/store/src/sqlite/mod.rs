@@ -1,0 +1,282 @@
+//! SQLite adapter: one data folder, one engine, one thread that writes.
+
+mod bodies;
+mod claims;
+mod decisions;
+mod definitions;
+mod folder;
+mod lanes;
+mod queries;
+mod readers;
+mod rows;
+mod tally;
+mod tasks;
+mod writer;
+
+use crate::blobs::{Blobs, make_private_folder};
+use crate::{
+    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, Store,
+    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+};
+use async_trait::async_trait;
+use bodies::Bodies as _;
+use bytes::Bytes;
+use model::{Millis, Problem, RunId, TaskId, TaskKind, Usage};
+use readers::Readers;
+use rusqlite::Connection;
+use std::fs::File;
+use std::path::Path;
+use writer::{Write, Writer};
+
+/// How a data folder is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// For reading and writing, by one process at a time. The text tells others who holds it: `serve, since 09:15`.
+    Engine(String),
+    /// For questions, also while an engine holds it.
+    Read,
+}
+
+/// A store in a data folder. Dropping it finishes what is queued and waits for the disk.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // Dropped from top to bottom: the writer closes the database last, and then the folder is free.
+    readers: Readers,
+    writer: Option<Writer>,
+    blobs: Blobs,
+    id: String,
+    _lock: Option<File>,
+}
+
+/// How many blobs a sweep looks at in one transaction.
+const SWEEP: usize = 500;
+
+impl SqliteStore {
+    /// Opens the store in this folder, which an engine makes on first use, for its owner alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] where another engine has it, [`StoreError::Absent`] where there is nothing to read,
+    /// [`StoreError::Newer`], [`StoreError::Older`] and [`StoreError::NotAStore`] for files that we cannot use.
+    pub fn open(folder: &Path, access: Access) -> Result<Self, StoreError> {
+        let blobs = Blobs::new(folder.join("blobs"));
+        let (lock, writer) = match access {
+            Access::Engine(by) => {
+                let lock = folder::hold(folder, &by)?;
+                let blobs = folder.join("blobs");
+                make_private_folder(&blobs).map_err(|error| StoreError::io("cannot make", &blobs, error))?;
+                (Some(lock), Some(Writer::start(folder::open_writer(folder)?)?))
+            }
+            Access::Read => (None, None),
+        };
+        let readers = Readers::open(folder.to_owned())?;
+        let id = readers.identity()?;
+        Ok(Self { readers, writer, blobs, id, _lock: lock })
+    }
+
+    /// The blobs beside the database, for what is too long to be held whole.
+    #[must_use]
+    pub fn blob_folder(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Commits since it was opened: one carries many operations when there is much to do.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.writer.as_ref().map_or(0, Writer::commits)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.as_ref().ok_or(StoreError::ReadOnly)?.write(operation).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.readers.read(question).await
+    }
+
+    /// Works with blobs on a thread that may wait for the disk.
+    async fn with_blobs<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Blobs) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let blobs = self.blobs.clone();
+        tokio::task::spawn_blocking(move || work(&blobs)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Fetches what blobs hold of claims. A claim whose blob is missing is ended and left out.
+    async fn fetch_claims(&self, mut claims: Vec<Claim>, now: Millis) -> Result<Vec<Claim>, StoreError> {
+        if !claims.iter().any(claims::is_outside) {
+            return Ok(claims);
+        }
+        let (whole, lacking) = self
+            .with_blobs(move |blobs| {
+                let mut lacking = Vec::new();
+                let mut whole = Vec::with_capacity(claims.len());
+                for mut claim in claims.drain(..) {
+                    match claims::fetch_bodies(blobs, &mut claim) {
+                        Ok(()) => whole.push(claim),
+                        Err(missing @ StoreError::BlobMissing(_)) => lacking.push((claim, missing)),
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok((whole, lacking))
+            })
+            .await?;
+        if !lacking.is_empty() {
+            self.write(move |write| {
+                lacking.iter().try_for_each(|(claim, missing)| claims::park_without_blob(write, claim, missing, now))
+            })
+            .await?;
+        }
+        Ok(whole)
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    async fn insert(&self, tasks: Vec<NewTask>, now: Millis) -> Result<Vec<Option<TaskId>>, StoreError> {
+        let tasks = bodies::spill(&self.blobs, tasks, now).await?;
+        self.write(move |write| tasks.iter().map(|task| tasks::insert(write, task, now)).collect()).await
+    }
+
+    async fn begin_run(&self, mut run: NewRun) -> Result<(RunId, TaskId), StoreError> {
+        run.payload = bodies::spill(&self.blobs, vec![run.payload], run.at).await?.remove(0);
+        self.write(move |write| tasks::begin_run(write, run)).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
+        let now = request.now;
+        let claims = self.write(move |write| claims::claim(write, &request)).await?;
+        self.fetch_claims(claims, now).await
+    }
+
+    async fn take_over(&self, all: bool, now: Millis, lease_until: Millis) -> Result<Vec<Claim>, StoreError> {
+        let claims = self.write(move |write| claims::take_over(write, all, now, lease_until)).await?;
+        self.fetch_claims(claims, now).await
+    }
+
+    async fn start(&self, starts: Vec<Start>) -> Result<Vec<bool>, StoreError> {
+        let starts = bodies::spill(&self.blobs, starts, 0).await?;
+        self.write(move |write| starts.iter().map(|start| tasks::start(write, start)).collect()).await
+    }
+
+    async fn renew(&self, tokens: Vec<Token>, lease_until: Millis) -> Result<Vec<bool>, StoreError> {
+        self.write(move |write| tokens.iter().map(|token| tasks::renew(write, *token, lease_until)).collect()).await
+    }
+
+    async fn hand_back(&self, tokens: Vec<Token>, now: Millis) -> Result<(), StoreError> {
+        self.write(move |write| tokens.iter().try_for_each(|token| tasks::hand_back(write, *token, now))).await
+    }
+
+    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<bool>, StoreError> {
+        let ends = bodies::spill(&self.blobs, ends, 0).await?;
+        self.write(move |write| ends.iter().map(|end| tasks::finish(write, end)).collect()).await
+    }
+
+    async fn next_due(&self, lanes: Vec<LaneId>) -> Result<Option<Millis>, StoreError> {
+        self.read(move |db| {
+            let times: Vec<Option<Millis>> =
+                lanes.iter().map(|lane| claims::next_due(db, *lane)).collect::<Result<_, _>>()?;
+            Ok(times.into_iter().flatten().min())
+        })
+        .await
+    }
+
+    async fn lanes(&self, names: Vec<(TaskKind, String)>) -> Result<Vec<LaneId>, StoreError> {
+        self.write(move |write| names.iter().map(|(kind, name)| lanes::lane(write, *kind, name)).collect()).await
+    }
+
+    async fn all_lanes(&self) -> Result<Vec<Lane>, StoreError> {
+        self.read(lanes::all).await
+    }
+
+    async fn cursor(&self, lane: LaneId) -> Result<Option<Bytes>, StoreError> {
+        self.read(move |db| lanes::cursor(db, lane)).await
+    }
+
+    async fn set_cursor(&self, lane: LaneId, value: Option<Bytes>, now: Millis) -> Result<(), StoreError> {
+        self.write(move |write| lanes::set_cursor(write, lane, value.as_ref(), now)).await
+    }
+
+    async fn runs(&self, lane: Option<LaneId>, limit: u32) -> Result<Vec<Run>, StoreError> {
+        self.read(move |db| lanes::runs(db, lane, limit)).await
+    }
+
+    async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
+        self.read(move |db| lanes::open_runs(db, lane)).await
+    }
+
+    async fn tally(&self, run: Option<RunId>) -> Result<Vec<Tally>, StoreError> {
+        self.read(move |db| queries::tally(db, run)).await
+    }
+
+    async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskRow>, StoreError> {
+        self.read(move |db| queries::tasks(db, &filter)).await
+    }
+
+    async fn task(&self, id: TaskId) -> Result<Option<TaskStory>, StoreError> {
+        let blobs = self.blobs.clone();
+        self.read(move |db| {
+            let mut story = queries::task(db, id)?;
+            if let Some(story) = &mut story {
+                story.bodies().try_for_each(|body| bodies::fetch(&blobs, body))?;
+            }
+            Ok(story)
+        })
+        .await
+    }
+
+    async fn decide(&self, tasks: Vec<TaskId>, decided: Decided) -> Result<Vec<Result<(), Problem>>, StoreError> {
+        self.write(move |write| tasks.iter().map(|task| decisions::decide(write, *task, &decided)).collect()).await
+    }
+
+    async fn usage(&self, run: Option<RunId>) -> Result<Usage, StoreError> {
+        self.read(move |db| queries::sum_usage(db, run)).await
+    }
+
+    async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {
+        self.read(definitions::all).await
+    }
+
+    async fn change_definitions(
+        &self,
+        expected: i64,
+        changes: Vec<DefinitionChange>,
+        now: Millis,
+    ) -> Result<i64, StoreError> {
+        self.write(move |write| definitions::change(write, expected, &changes, now)).await
+    }
+
+    async fn blobs(&self) -> Result<(u64, u64), StoreError> {
+        self.with_blobs(Blobs::count).await
+    }
+
+    async fn sweep_blobs(&self, before: Millis) -> Result<u64, StoreError> {
+        let old = self.with_blobs(move |blobs| blobs.older_than(before)).await?;
+        let mut swept = 0;
+        for ids in old.chunks(SWEEP) {
+            let names: Vec<String> = ids.iter().map(bodies::reference).collect();
+            // Asked of the writer, so that no commit before this one is overlooked.
+            let unused = self.write(move |write| queries::unreferenced(write.db, &names)).await?;
+            let unused: Vec<_> =
+                ids.iter().zip(unused).filter(|(_, unused)| *unused).map(|(id, _)| id.clone()).collect();
+            swept += self
+                .with_blobs(move |blobs| unused.iter().try_fold(0, |sum, id| Ok(sum + u64::from(blobs.delete(id)?))))
+                .await?;
+        }
+        Ok(swept)
+    }
+
+    async fn check(&self) -> Result<Vec<String>, StoreError> {
+        self.read(queries::check).await
+    }
+}

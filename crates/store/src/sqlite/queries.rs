@@ -1,0 +1,217 @@
+//! What people ask about tasks.
+
+use super::rows::{attempt_keys, attempt_number, bad, bytes, evidence, problem, some_bytes, state, usage};
+use super::tally::ALL_RUNS;
+use crate::{AttemptEnd, AttemptStory, Decided, Decision, LaneId, StoreError, Tally, TaskFilter, TaskRow, TaskStory};
+use model::{RunId, TaskId, TaskState, Usage};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeMap;
+
+/// Rows of one page at most.
+const PAGE: u32 = 1000;
+/// Columns of a [`TaskRow`]. Attempts are those with a start, and those that ended without one.
+const TASK_ROW: &str = "SELECT id, lane, run, source, state, due_at, created_at, finished_at,
+    (SELECT count(*) FROM attempt_start WHERE key >= id << 24 AND key < (id + 1) << 24)
+    + (SELECT count(*) FROM attempt_end AS ended WHERE key >= id << 24 AND key < (id + 1) << 24
+       AND NOT EXISTS (SELECT 1 FROM attempt_start WHERE key = ended.key)),
+    coalesce((SELECT problem FROM attempt_end WHERE key >= id << 24 AND key < (id + 1) << 24 AND problem IS NOT NULL
+              ORDER BY key DESC LIMIT 1),
+             (SELECT problem FROM intake_problem WHERE task = id))
+    FROM task";
+
+/// Counts of a run, or of all runs together.
+pub(super) fn tally(db: &Connection, run: Option<RunId>) -> Result<Vec<Tally>, StoreError> {
+    let mut statement =
+        db.prepare_cached("SELECT run, lane, state, count FROM tally WHERE run = ?1 ORDER BY lane, state")?;
+    let rows = statement.query_map([run.map_or(ALL_RUNS, |run| run.0)], |row| {
+        Ok(Tally {
+            run: RunId(row.get(0)?),
+            lane: LaneId(row.get(1)?),
+            state: state(row, 2)?,
+            count: row.get::<_, i64>(3)?.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What a run used, or all runs together.
+pub(super) fn sum_usage(db: &Connection, run: Option<RunId>) -> Result<Usage, StoreError> {
+    let found = db
+        .prepare_cached("SELECT NULL, prompt_tokens, completion_tokens, total_tokens FROM run_usage WHERE run = ?1")?
+        .query_row([run.map_or(ALL_RUNS, |run| run.0)], |row| usage(row, 0))
+        .optional()?;
+    Ok(found.flatten().unwrap_or_default())
+}
+
+/// One page of tasks, newest first.
+pub(super) fn tasks(db: &Connection, filter: &TaskFilter) -> Result<Vec<TaskRow>, StoreError> {
+    if !may_find(db, filter)? {
+        return Ok(Vec::new());
+    }
+    // Texts are put together from these pieces alone; values are bound. A piece for what is not asked keeps its number.
+    let (index, of_state) = condition_on(filter.state);
+    let when = |asked: bool, text: &'static str, number: &'static str| if asked { text } else { number };
+    let sql = format!(
+        "{TASK_ROW}{index} WHERE {of_state} AND {} AND {} AND {} ORDER BY id DESC LIMIT ?5",
+        when(filter.lane.is_some(), "lane = ?2", "?2 IS NULL"),
+        when(filter.run.is_some(), "run = ?3", "?3 IS NULL"),
+        when(filter.before.is_some(), "id < ?4", "?4 IS NULL"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(
+        params![
+            filter.state.map(TaskState::number),
+            filter.lane.map(|lane| lane.0),
+            filter.run.map(|run| run.0),
+            filter.before.map(|before| before.0),
+            filter.limit.min(PAGE),
+        ],
+        task_row,
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether there are such tasks at all. Without this, the last page of a rare state would walk every task.
+fn may_find(db: &Connection, filter: &TaskFilter) -> Result<bool, StoreError> {
+    let Some(state) = filter.state else { return Ok(true) };
+    let found = db
+        .prepare_cached("SELECT 1 FROM tally WHERE run = ?1 AND (?2 IS NULL OR lane = ?2) AND state = ?3 LIMIT 1")?
+        .query_row(
+            params![filter.run.map_or(ALL_RUNS, |run| run.0), filter.lane.map(|lane| lane.0), state.number()],
+            |_| Ok(()),
+        )
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// The index to walk for a state, and its condition, in the words that let the database use it. `new` and `finished` have
+/// no index: they are what most tasks are.
+fn condition_on(state: Option<TaskState>) -> (&'static str, &'static str) {
+    match state {
+        None => (" NOT INDEXED", "?1 IS NULL"),
+        Some(TaskState::New | TaskState::Finished) => (" NOT INDEXED", "state = ?1"),
+        Some(TaskState::Processing) => (" INDEXED BY task_processing", "state = ?1 AND state = 1"),
+        Some(_) => (" INDEXED BY task_attention", "state = ?1 AND state > 1 AND state <> 4"),
+    }
+}
+
+fn task_row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+    Ok(TaskRow {
+        id: TaskId(row.get(0)?),
+        lane: LaneId(row.get(1)?),
+        run: RunId(row.get(2)?),
+        source: row.get::<_, Option<i64>>(3)?.map(TaskId),
+        state: state(row, 4)?,
+        due_at: row.get(5)?,
+        created_at: row.get(6)?,
+        finished_at: row.get(7)?,
+        attempts: row.get(8)?,
+        problem: problem(row, 9)?,
+    })
+}
+
+/// Everything about one task; bodies may be references still.
+pub(super) fn task(db: &Connection, id: TaskId) -> Result<Option<TaskStory>, StoreError> {
+    let sql = format!("{TASK_ROW} WHERE id = ?1");
+    let Some(row) = db.prepare_cached(&sql)?.query_row([id.0], task_row).optional()? else { return Ok(None) };
+    let (payload, resume) = db
+        .prepare_cached(
+            "SELECT payload.body, resume.value FROM payload LEFT JOIN resume ON resume.task = payload.task
+             WHERE payload.task = ?1",
+        )?
+        .query_row([id.0], |row| Ok((bytes(row, 0)?, some_bytes(row, 1)?)))?;
+    let made = db
+        .prepare_cached("SELECT id FROM task WHERE source = ?1 ORDER BY id")?
+        .query_map([id.0], |row| row.get(0).map(TaskId))?
+        .collect::<Result<_, _>>()?;
+    Ok(Some(TaskStory { row, payload, resume, attempts: attempts(db, id)?, decisions: decisions(db, id)?, made }))
+}
+
+fn attempts(db: &Connection, id: TaskId) -> Result<Vec<AttemptStory>, StoreError> {
+    let mut stories = BTreeMap::new();
+    let mut starts =
+        db.prepare_cached("SELECT key, at, revision, request, mark FROM attempt_start WHERE key >= ?1 AND key < ?2")?;
+    let mut rows = starts.query(attempt_keys(id))?;
+    while let Some(row) = rows.next()? {
+        let story = AttemptStory {
+            number: attempt_number(row.get(0)?),
+            started_at: row.get(1)?,
+            revision: row.get(2)?,
+            request: some_bytes(row, 3)?,
+            mark: some_bytes(row, 4)?,
+            end: None,
+        };
+        stories.insert(story.number, story);
+    }
+    let mut ends = db.prepare_cached(
+        "SELECT key, at, evidence, after_ms, status, problem, answer, headers, request, model, prompt_tokens,
+                completion_tokens, total_tokens
+         FROM attempt_end WHERE key >= ?1 AND key < ?2",
+    )?;
+    let mut rows = ends.query(attempt_keys(id))?;
+    while let Some(row) = rows.next()? {
+        let end = attempt_end(row)?;
+        let story = stories.entry(end.number).or_insert_with(|| AttemptStory {
+            number: end.number,
+            started_at: None,
+            revision: None,
+            request: end.request.clone(),
+            mark: None,
+            end: None,
+        });
+        story.end = Some(end);
+    }
+    Ok(stories.into_values().collect())
+}
+
+fn attempt_end(row: &Row<'_>) -> rusqlite::Result<AttemptEnd> {
+    Ok(AttemptEnd {
+        number: attempt_number(row.get(0)?),
+        at: row.get(1)?,
+        evidence: evidence(row, 2, 3)?,
+        status: row.get(4)?,
+        problem: problem(row, 5)?,
+        answer: some_bytes(row, 6)?,
+        headers: some_bytes(row, 7)?,
+        request: some_bytes(row, 8)?,
+        usage: usage(row, 9)?,
+    })
+}
+
+fn decisions(db: &Connection, id: TaskId) -> Result<Vec<Decided>, StoreError> {
+    let mut statement =
+        db.prepare_cached(r#"SELECT decision, "by", why, at FROM decision WHERE task = ?1 ORDER BY id"#)?;
+    let rows = statement.query_map([id.0], |row| {
+        let word = row.get_ref(0)?.as_str()?;
+        let decision = Decision::from_word(word).ok_or_else(|| bad(0, format!("there is no decision `{word}`")))?;
+        Ok(Decided { decision, by: row.get(1)?, why: row.get(2)?, at: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The database's own check of itself.
+pub(super) fn check(db: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut findings: Vec<String> = db
+        .prepare("PRAGMA integrity_check")?
+        .query_map([], |row| row.get::<_, String>(0))?
+        .filter(|line| !matches!(line, Ok(text) if text == "ok"))
+        .collect::<Result<_, _>>()?;
+    let mut orphans = db.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = orphans.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        findings.push(format!("a row of {table} refers to a row of {parent} that is not there"));
+    }
+    Ok(findings)
+}
+
+/// Which of these blobs nothing refers to. `names` are columns' references.
+pub(super) fn unreferenced(db: &Connection, names: &[String]) -> Result<Vec<bool>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM payload WHERE body = ?1 AND body >= '@' AND body < 'A')
+             OR EXISTS (SELECT 1 FROM attempt_start WHERE request = ?1 AND request >= '@' AND request < 'A')
+             OR EXISTS (SELECT 1 FROM attempt_end WHERE answer = ?1 AND answer >= '@' AND answer < 'A')
+             OR EXISTS (SELECT 1 FROM attempt_end WHERE request = ?1 AND request >= '@' AND request < 'A')",
+    )?;
+    names.iter().map(|name| Ok(!statement.query_row([name], |row| row.get::<_, bool>(0))?)).collect()
+}

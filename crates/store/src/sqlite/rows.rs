@@ -1,0 +1,84 @@
+//! Rows as values, and values as columns.
+
+use crate::StoreError;
+use bytes::Bytes;
+use model::{Evidence, Problem, TaskId, TaskState, Usage};
+use rusqlite::types::{FromSqlError, Type};
+use rusqlite::{Row, RowIndex};
+
+/// A file of SQLite ends at 281 TB, so 2^39 tasks, which leave these bits of a key to the attempt, never come.
+const ATTEMPT_BITS: u32 = 24;
+/// How many numbers of attempts a task has.
+pub(super) const ATTEMPTS: u32 = 1 << ATTEMPT_BITS;
+
+/// The key of an attempt's rows.
+pub(super) fn attempt_key(task: TaskId, number: u32) -> i64 {
+    task.0 << ATTEMPT_BITS | i64::from(number)
+}
+
+/// The keys of a task's attempts: from the first, up to the second exclusively.
+pub(super) fn attempt_keys(task: TaskId) -> [i64; 2] {
+    [attempt_key(task, 0), attempt_key(TaskId(task.0 + 1), 0)]
+}
+
+/// The attempt's number in a key.
+pub(super) fn attempt_number(key: i64) -> u32 {
+    u32::try_from(key & i64::from(ATTEMPTS - 1)).unwrap_or(ATTEMPTS)
+}
+
+/// A text or blob column, as bytes.
+pub(super) fn bytes(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Bytes> {
+    row.get_ref(column)?.as_bytes().map(Bytes::copy_from_slice).map_err(rusqlite::Error::from)
+}
+
+/// The same, where it may be NULL.
+pub(super) fn some_bytes(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Option<Bytes>> {
+    row.get_ref(column)?
+        .as_bytes_or_null()
+        .map(|bytes| bytes.map(Bytes::copy_from_slice))
+        .map_err(rusqlite::Error::from)
+}
+
+/// A state. A number that we do not know comes from a damaged file.
+pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskState> {
+    let number = row.get(column)?;
+    TaskState::from_number(number).ok_or_else(|| bad(column, format!("there is no state {number}")))
+}
+
+/// A problem kept as JSON.
+pub(super) fn problem(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Problem>> {
+    let text = row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    text.map(|text| serde_json::from_str(text).map_err(|error| bad(column, error.to_string()))).transpose()
+}
+
+/// A problem as JSON.
+pub(super) fn problem_text(problem: &Problem) -> Result<String, StoreError> {
+    serde_json::to_string(problem).map_err(|error| StoreError::Database(error.to_string()))
+}
+
+/// Evidence from its word and the wait beside it.
+pub(super) fn evidence(row: &Row<'_>, word: usize, after_ms: usize) -> rusqlite::Result<Evidence> {
+    let text = row.get_ref(word)?.as_str()?;
+    match Evidence::from_word(text) {
+        Some(Evidence::Refused { .. }) => Ok(Evidence::Refused { after_ms: row.get(after_ms)? }),
+        Some(evidence) => Ok(evidence),
+        None => Err(bad(word, format!("there is no evidence `{text}`"))),
+    }
+}
+
+/// Usage from four columns; `None` where all are NULL.
+pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Usage>> {
+    let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(i64::unsigned_abs));
+    let usage = Usage {
+        model: row.get(first)?,
+        prompt_tokens: count(first + 1)?,
+        completion_tokens: count(first + 2)?,
+        total_tokens: count(first + 3)?,
+    };
+    Ok((usage != Usage::default()).then_some(usage))
+}
+
+/// A value that the database holds and we cannot read.
+pub(super) fn bad(column: usize, reason: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(FromSqlError::Other(reason.into())))
+}

@@ -1,0 +1,245 @@
+//! Tasks, as the engine moves them: insert, start, renew, hand back, finish. One row a statement.
+
+use super::bodies::Text;
+use super::rows::{attempt_key, attempt_keys, problem_text};
+use super::tally::integer;
+use super::writer::Write;
+use crate::{AttemptEnd, Finish, NewRun, NewTask, Next, Start, StoreError, Token};
+use model::{Evidence, Millis, Problem, RunId, TaskId, TaskState};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Inserts a task; `None` where its unique key exists.
+pub(super) fn insert(write: &mut Write<'_>, task: &NewTask, now: Millis) -> Result<Option<TaskId>, StoreError> {
+    if task.state.is_open() && task.state != TaskState::New {
+        return Err(StoreError::Database(format!("no task begins as `{}`", task.state)));
+    }
+    let inserted = write
+        .db
+        .prepare_cached(
+            "INSERT INTO task (lane, run, source, state, priority, due_at, attempt, tries, claims, order_key, unique_key,
+                               created_at, finished_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            task.lane.0,
+            task.run.0,
+            task.source.map(|source| source.0),
+            task.state.number(),
+            task.priority,
+            task.due_at,
+            task.order_key,
+            task.unique_key,
+            now,
+            (!task.state.is_open()).then_some(now),
+        ])?;
+    if inserted == 0 {
+        return Ok(None);
+    }
+    let id = write.db.last_insert_rowid();
+    write
+        .db
+        .prepare_cached("INSERT INTO payload (task, body) VALUES (?1, ?2)")?
+        .execute(params![id, Text(&task.payload)])?;
+    if let Some(problem) = &task.problem {
+        write
+            .db
+            .prepare_cached("INSERT INTO intake_problem (task, problem) VALUES (?1, ?2)")?
+            .execute(params![id, problem_text(problem)?])?;
+    }
+    write.changes.born(task.run.0, task.lane.0, task.state);
+    Ok(Some(TaskId(id)))
+}
+
+/// Begins a run with its pull task.
+pub(super) fn begin_run(write: &mut Write<'_>, run: NewRun) -> Result<(RunId, TaskId), StoreError> {
+    write
+        .db
+        .prepare_cached(r#"INSERT INTO run (lane, "trigger", started_at) VALUES (?1, ?2, ?3)"#)?
+        .execute(params![run.lane.0, run.trigger, run.at])?;
+    let id = RunId(write.db.last_insert_rowid());
+    let pull = NewTask {
+        lane: run.lane,
+        run: id,
+        source: None,
+        priority: 0,
+        due_at: run.at,
+        order_key: None,
+        unique_key: None,
+        state: TaskState::New,
+        payload: run.payload,
+        problem: None,
+    };
+    let task = insert(write, &pull, run.at)?;
+    Ok((id, task.ok_or_else(|| StoreError::Database("the pull task of a run was not inserted".to_owned()))?))
+}
+
+/// Commits START; `false` where the claim is lost or was started already.
+pub(super) fn start(write: &mut Write<'_>, start: &Start) -> Result<bool, StoreError> {
+    let started = write
+        .db
+        .prepare_cached(
+            "INSERT INTO attempt_start (key, at, revision, request, mark)
+             SELECT ?3, ?4, ?5, ?6, ?7 FROM task WHERE id = ?1 AND state = 1 AND attempt = ?2 ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            start.token.task.0,
+            start.token.attempt,
+            attempt_key(start.token.task, start.token.attempt),
+            start.at,
+            start.revision,
+            start.request.as_ref().map(Text),
+            start.mark.as_deref(),
+        ])?;
+    Ok(started == 1)
+}
+
+/// Extends a claim; `false` where it is lost.
+pub(super) fn renew(write: &mut Write<'_>, token: Token, lease_until: Millis) -> Result<bool, StoreError> {
+    let renewed = write
+        .db
+        .prepare_cached("UPDATE task SET due_at = ?3 WHERE id = ?1 AND state = 1 AND attempt = ?2")?
+        .execute(params![token.task.0, token.attempt, lease_until])?;
+    Ok(renewed == 1)
+}
+
+/// Gives an unstarted claim back, uncounted.
+pub(super) fn hand_back(write: &mut Write<'_>, token: Token, now: Millis) -> Result<(), StoreError> {
+    let Some((run, lane)) = held(write, token)? else { return Ok(()) };
+    if unended_start(write.db, token.task)?.is_some() {
+        return Ok(());
+    }
+    write
+        .db
+        .prepare_cached("UPDATE task SET state = 0, due_at = ?2, claims = max(claims - 1, 0) WHERE id = ?1")?
+        .execute([token.task.0, now])?;
+    write.changes.moved(run, lane, TaskState::Processing, TaskState::New);
+    Ok(())
+}
+
+/// Ends an attempt; `false` where the claim is lost.
+pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<bool, StoreError> {
+    let Some((run, lane)) = held(write, finish.token)? else { return Ok(false) };
+    let task = finish.token.task;
+    end_attempt(write, task, &finish.end)?;
+    if let Some(usage) = &finish.end.usage {
+        write.changes.used(run, usage);
+    }
+    move_on(write, task, (run, lane), finish.next, finish.end.at)?;
+    for new in &finish.new_tasks {
+        insert(write, new, finish.end.at)?;
+    }
+    if let Some((lane, value)) = &finish.cursor {
+        super::lanes::set_cursor(write, *lane, value.as_ref(), finish.end.at)?;
+    }
+    if let Some(resume) = &finish.resume {
+        write
+            .db
+            .prepare_cached(
+                "INSERT INTO resume (task, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+            )?
+            .execute(params![task.0, &resume[..]])?;
+    }
+    Ok(true)
+}
+
+/// Moves a claimed task on.
+fn move_on(
+    write: &mut Write<'_>,
+    task: TaskId,
+    (run, lane): (i64, i64),
+    next: Next,
+    at: Millis,
+) -> Result<(), StoreError> {
+    // The tries become `tries * kept + more`.
+    let (state, due_at, kept, more) = match next {
+        Next::Finished => (TaskState::Finished, at, 1, 0),
+        Next::Failed => (TaskState::Failed, at, 1, 0),
+        Next::Unknown => (TaskState::Unknown, at, 1, 0),
+        Next::Skipped => (TaskState::Skipped, at, 1, 0),
+        Next::Retry(due_at) => (TaskState::Retry, due_at, 1, 1),
+        Next::Again(due_at) => (TaskState::New, due_at, 0, 0),
+        Next::Waiting(due_at) => (TaskState::Waiting, due_at, 0, 0),
+    };
+    write
+        .db
+        .prepare_cached(
+            "UPDATE task SET state = ?2, due_at = ?3, tries = tries * ?4 + ?5, claims = 0, finished_at = ?6 WHERE id = ?1",
+        )?
+        .execute(params![task.0, state.number(), due_at, kept, more, (!state.is_open()).then_some(at)])?;
+    write.changes.moved(run, lane, TaskState::Processing, state);
+    Ok(())
+}
+
+/// Ends a claim by ourselves, because of a problem that no engine can solve.
+pub(super) fn park(
+    write: &mut Write<'_>,
+    token: Token,
+    next: Next,
+    number: u32,
+    problem: Problem,
+    at: Millis,
+) -> Result<(), StoreError> {
+    let evidence = if next == Next::Unknown { Evidence::Unknown } else { Evidence::NotSent };
+    let end = AttemptEnd {
+        number,
+        at,
+        evidence,
+        status: None,
+        problem: Some(problem),
+        answer: None,
+        headers: None,
+        usage: None,
+        request: None,
+    };
+    let parked = Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None };
+    finish(write, &parked).map(|_| ())
+}
+
+fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<(), StoreError> {
+    let after_ms = match end.evidence {
+        Evidence::Refused { after_ms } => after_ms,
+        _ => None,
+    };
+    let usage = end.usage.as_ref();
+    write
+        .db
+        .prepare_cached(
+            "INSERT INTO attempt_end (key, at, evidence, after_ms, status, problem, answer, headers, request, model,
+                                      prompt_tokens, completion_tokens, total_tokens)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            attempt_key(task, end.number),
+            end.at,
+            end.evidence.as_str(),
+            after_ms,
+            end.status,
+            end.problem.as_ref().map(problem_text).transpose()?,
+            end.answer.as_ref().map(Text),
+            end.headers.as_ref().map(Text),
+            end.request.as_ref().map(Text),
+            usage.and_then(|usage| usage.model.as_deref()),
+            usage.and_then(|usage| integer(usage.prompt_tokens)),
+            usage.and_then(|usage| integer(usage.completion_tokens)),
+            usage.and_then(|usage| integer(usage.total_tokens)),
+        ])?;
+    Ok(())
+}
+
+/// Run and lane of a task whose claim the token still holds.
+fn held(write: &Write<'_>, token: Token) -> Result<Option<(i64, i64)>, StoreError> {
+    let found = write
+        .db
+        .prepare_cached("SELECT run, lane FROM task WHERE id = ?1 AND state = 1 AND attempt = ?2")?
+        .query_row(params![token.task.0, token.attempt], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found)
+}
+
+/// Key of the task's latest attempt that was started, unless it or a later one has an end.
+pub(super) fn unended_start(db: &Connection, task: TaskId) -> Result<Option<i64>, StoreError> {
+    let latest = |sql| db.prepare_cached(sql)?.query_row(attempt_keys(task), |row| row.get::<_, Option<i64>>(0));
+    let started = latest("SELECT max(key) FROM attempt_start WHERE key >= ?1 AND key < ?2")?;
+    let ended = latest("SELECT max(key) FROM attempt_end WHERE key >= ?1 AND key < ?2")?;
+    Ok(started.filter(|key| ended.is_none_or(|ended| *key > ended)))
+}
