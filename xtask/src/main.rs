@@ -1,25 +1,38 @@
-//! Generated things, each with `--check`.
+//! Generated things. Each is a subcommand in a file of its own, and each knows `--check`: it writes nothing then, and
+//! fails where what is in the repository is not what would be written.
 
 mod catalogue;
+mod generated;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
-/// Makes what is generated.
 #[derive(Debug, Parser)]
-#[command(name = "xtask")]
-struct Xtask {
+#[command(name = "cargo xtask", about = "Makes the generated files of this repository")]
+struct Arguments {
     #[command(subcommand)]
-    task: Task,
+    thing: Thing,
 }
 
 #[derive(Debug, Subcommand)]
-enum Task {
-    /// Makes the catalogue of the Mistral API from its OpenAPI document.
+enum Thing {
+    /// The catalogue of Mistral AI's operations, from the official OpenAPI document and our overrides
     Catalogue(catalogue::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Xtask::parse().task {
-        Task::Catalogue(arguments) => catalogue::run(&arguments),
+#[allow(clippy::print_stderr, reason = "this program speaks to the person who runs it")]
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().thing {
+        Thing::Catalogue(arguments) => catalogue::run(&arguments),
+    };
+    match outcome {
+        Ok(said) => {
+            eprintln!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

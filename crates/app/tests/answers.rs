@@ -64,8 +64,18 @@ fn complete_and_cut_answers() {
         ("nested 10,000 deep", json("200 OK", &deep), 6, "bad_answer"),
         ("two JSONs", json("200 OK", "{}{}"), 6, "bad_answer"),
         ("cut in the body", "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{\"id\"".to_owned(), 7, "answer_cut"),
-        ("cut in a chunk", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"id\"".to_owned(), 7, "answer_cut"),
-        ("no chunk end", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n".to_owned(), 7, "answer_cut"),
+        (
+            "cut in a chunk",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"id\"".to_owned(),
+            7,
+            "answer_cut",
+        ),
+        (
+            "no chunk end",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n".to_owned(),
+            7,
+            "answer_cut",
+        ),
         ("cut in the head", "HTTP/1.1 200 OK\r\ncontent-le".to_owned(), 7, "connection_lost"),
         ("no answer at all", String::new(), 7, "connection_lost"),
         ("no HTTP", "SSH-2.0-OpenSSH_9\r\n".to_owned(), 7, "connection_lost"),
@@ -90,7 +100,8 @@ fn complete_and_cut_answers() {
 fn an_endless_answer_is_cut_at_the_cap() {
     let (url, requests) = serve(|stream| {
         let piece = vec![b' '; 1 << 20];
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", 1_u64 << 40);
         let mut sent = stream.write_all(head.as_bytes());
         while sent.is_ok() {
             sent = stream.write_all(&piece);
@@ -126,7 +137,8 @@ fn the_environments_proxy_is_not_asked() {
 
 #[test]
 fn a_key_is_sent_and_never_shown() {
-    let (url, requests) = serve(|stream| drop(stream.write_all(json("401 No", r#"{"detail": "wrong key"}"#).as_bytes())));
+    let (url, requests) =
+        serve(|stream| drop(stream.write_all(json("401 No", r#"{"detail": "wrong key"}"#).as_bytes())));
     let world = World::new();
     let mut command = world.command(&["call", "Retrieve Model", "--path", "model_id=m", "--base-uri", &url, "--json"]);
     let ran = Ran::of(command.env("MISTRAL_API_KEY", "canary-4711").output().unwrap());

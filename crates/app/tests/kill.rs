@@ -82,7 +82,8 @@ fn nothing_is_lost_and_nothing_is_sent_twice() {
                 *killed.entry(*point).or_default() += u64::from(ended.status.code().is_none());
             }
             None => {
-                let mut child = run(&world, &simulator, None).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                let mut child =
+                    run(&world, &simulator, None).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
                 std::thread::sleep(Duration::from_micros(chance.below(150_000)));
                 child.kill().unwrap();
                 child.wait().unwrap();
@@ -146,7 +147,8 @@ fn judge(world: &World, ledger: &Path, rows: usize) {
     assert!(answered >= finished.len() as u64, "finished without an answer in the ledger");
     assert!(seen.len() >= finished.len(), "finished without a request in the ledger");
 
-    let written: Vec<i64> = lines(&world.path("result.jsonl")).iter().map(|line| line["id"].as_i64().unwrap()).collect();
+    let written: Vec<i64> =
+        lines(&world.path("result.jsonl")).iter().map(|line| line["id"].as_i64().unwrap()).collect();
     let distinct: BTreeSet<i64> = written.iter().copied().collect();
     assert_eq!(distinct.len(), written.len(), "no line stands twice");
     assert_eq!(written.len(), finished.len(), "every finished call has its line");

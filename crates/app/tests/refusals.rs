@@ -16,14 +16,19 @@ routes: { copy: { incoming: rows, outgoing: out } }
 fn refused(ran: &Ran, code: &str, place: &str) {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let problems = ran.json()["problems"].as_array().unwrap().clone();
-    let found = problems.iter().find(|problem| problem["code"] == code && problem["place"].as_str().unwrap_or("") == place);
+    let found =
+        problems.iter().find(|problem| problem["code"] == code && problem["place"].as_str().unwrap_or("") == place);
     assert!(found.is_some(), "no {code} at {place:?} among {problems:#?}");
 }
 
 #[test]
 fn definitions_are_refused_whole() {
     let table = [
-        ("routes: { copy: { incoming: rows, outgoing: out, paralel: 3 } }", "schema_unknown_field", "routes.copy.paralel"),
+        (
+            "routes: { copy: { incoming: rows, outgoing: out, paralel: 3 } }",
+            "schema_unknown_field",
+            "routes.copy.paralel",
+        ),
         ("routes: { copy: { incoming: rows, outgoing: out, parallel: many } }", "schema_type", "routes.copy.parallel"),
         ("routes: { copy: { incoming: rowz, outgoing: out } }", "reference_unknown", "routes.copy.incoming"),
         (
@@ -37,7 +42,10 @@ fn definitions_are_refused_whole() {
         world.write("good.yaml", GOOD);
         world.run(&["apply", "good.yaml"]).expect(0);
         let before = world.run(&["export"]).expect(0).stdout;
-        world.write("bad.yaml", format!("{bad}\nincoming: {{ extra: {{ subscriber: {{ type: inline, payloads: [1] }} }} }}"));
+        world.write(
+            "bad.yaml",
+            format!("{bad}\nincoming: {{ extra: {{ subscriber: {{ type: inline, payloads: [1] }} }} }}"),
+        );
         let ran = world.run(&["apply", "bad.yaml", "--json"]);
         refused(&ran, code, place);
         assert!(ran.stderr.contains("bad.yaml:"), "names file and line: {}", ran.stderr);
@@ -103,7 +111,12 @@ fn bad_rows_stop_where_they_stand() {
         ("invalid UTF-8", b"{\"a\": 1}\n{\"a\": \"\xff\"}\n", b"{\"a\": 1}\n{\"a\": 2}\n", 2),
         ("no JSON", b"{\"a\": 1}\nhello\n", b"{\"a\": 1}\n{\"a\": 2}\n", 2),
         ("a torn last line", b"{\"a\": 1}\n{\"a\": ", b"{\"a\": 1}\n{\"a\": 2}\n", 2),
-        ("nested too deep", &[b"{\"a\": 1}\n".as_slice(), &[b'['; 10_000], b"\n"].concat(), b"{\"a\": 1}\n{\"a\": 2}\n", 2),
+        (
+            "nested too deep",
+            &[b"{\"a\": 1}\n".as_slice(), &[b'['; 10_000], b"\n"].concat(),
+            b"{\"a\": 1}\n{\"a\": 2}\n",
+            2,
+        ),
         ("a line of 200 MB", long.as_bytes(), b"", 1),
     ];
     for (name, bad, _repaired, line) in table {
@@ -115,7 +128,11 @@ fn bad_rows_stop_where_they_stand() {
         let failed = world.run(&["tasks", "list", "--state", "failed", "--json"]).expect(0).json();
         assert_eq!(failed.as_array().unwrap().len(), 1, "{name}: {failed}");
         assert_eq!(failed[0]["problem"]["line"], line, "{name}: {failed}");
-        assert_eq!(world::lines(&world.path("out.jsonl")).len() as u64, line - 1, "{name}: what was before it came through");
+        assert_eq!(
+            world::lines(&world.path("out.jsonl")).len() as u64,
+            line - 1,
+            "{name}: what was before it came through"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
-//! Finding things in a catalogue.
+//! How operations and schemas of a catalogue are found.
 
 use super::catalogue::{Catalogue, Entry, Method};
-use super::schemas::{IN_CATALOGUE, references};
+use super::schemas::{COMPONENT, rewrite_references};
 use model::{Problem, suggest};
 use serde_json::{Map, Value};
 
@@ -40,50 +40,53 @@ impl Catalogue {
         }
     }
 
-    /// The operation with a method and path template.
+    /// The operation with this method and path template.
     #[must_use]
     pub fn by_signature(&self, method: Method, path: &str) -> Option<&Entry> {
-        self.operations.iter().find(|entry| entry.method == method && entry.path == path)
+        let key = (path, method);
+        let found = self.operations.binary_search_by(|entry| (entry.path.as_str(), entry.method).cmp(&key));
+        found.ok().and_then(|index| self.operations.get(index))
     }
 
-    /// A component schema.
+    /// A component schema, parsed. Its references begin with `#/schemas/`.
     #[must_use]
     pub fn schema(&self, name: &str) -> Option<Value> {
         self.schemas.get(name).and_then(|text| serde_json::from_str(text.get()).ok())
     }
 
-    /// A schema that stands alone: everything it reaches is in its `$defs`.
+    /// The schema as a document of its own, which a validator can compile: everything it refers to stands in `$defs`,
+    /// and references begin with `#/$defs/`.
     #[must_use]
     pub fn resolved(&self, schema: &Value) -> Value {
-        let mut waiting = Vec::new();
-        references(schema, &mut waiting);
+        let mut open = Vec::new();
+        let mut root = schema.clone();
+        localise(&mut root, &mut open);
         let mut definitions = Map::new();
-        while let Some(name) = waiting.pop() {
+        while let Some(name) = open.pop() {
             if definitions.contains_key(&name) {
                 continue;
             }
-            let component = self.schema(&name).unwrap_or(Value::Bool(true));
-            references(&component, &mut waiting);
-            definitions.insert(name, localised(component));
+            if let Some(mut schema) = self.schema(&name) {
+                localise(&mut schema, &mut open);
+                definitions.insert(name, schema);
+            }
         }
-        let mut out = localised(schema.clone());
-        if let (Value::Object(members), false) = (&mut out, definitions.is_empty()) {
+        if let Value::Object(root) = &mut root
+            && !definitions.is_empty()
+        {
             definitions.sort_keys();
-            members.insert("$defs".to_owned(), Value::Object(definitions));
+            root.insert("$defs".to_owned(), definitions.into());
         }
-        out
+        root
     }
 }
 
-/// The same schema with its references into `$defs`.
-fn localised(schema: Value) -> Value {
-    match schema {
-        Value::String(text) => match text.strip_prefix(IN_CATALOGUE) {
-            Some(name) => Value::String(format!("#/$defs/{name}")),
-            None => Value::String(text),
-        },
-        Value::Array(list) => list.into_iter().map(localised).collect(),
-        Value::Object(members) => members.into_iter().map(|(key, value)| (key, localised(value))).collect(),
-        other => other,
-    }
+/// Turns references into those of a document of its own, and notes the names.
+fn localise(schema: &mut Value, names: &mut Vec<String>) {
+    rewrite_references(schema, &mut |target| {
+        if let Some(name) = target.strip_prefix(COMPONENT) {
+            names.push(name.to_owned());
+            *target = format!("#/$defs/{name}");
+        }
+    });
 }

@@ -1,242 +1,172 @@
-//! Schemas of an OpenAPI 3.1 document, reduced to what decides whether a value fits.
+//! What a JSON Schema (draft 2020-12) is made of: which keywords hold schemas, and how to walk them.
 
-use model::Problem;
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
-/// Where references to components point in a document, and in a catalogue.
-const IN_DOCUMENT: &str = "#/components/schemas/";
-/// Where references point in a catalogue.
-pub const IN_CATALOGUE: &str = "#/schemas/";
-/// Deeper schemas are refused: no real document is.
-const DEPTH: usize = 64;
-/// Keywords that say nothing about whether a value fits.
-const WORDS: [&str; 8] =
-    ["title", "description", "example", "examples", "externalDocs", "xml", "$comment", "deprecationMessage"];
+/// What a reference to a component schema of a catalogue begins with.
+pub const COMPONENT: &str = "#/schemas/";
 
-/// Collects the schemas that operations use.
-#[derive(Debug, Default)]
-pub struct Schemas {
-    /// Cleaned components by name.
-    pub named: BTreeMap<String, Value>,
+/// How a keyword holds schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The value is a schema.
+    One,
+    /// The value is a list of schemas.
+    List,
+    /// The value is an object whose members are schemas.
+    Named,
 }
 
-impl Schemas {
-    /// Cleans all components of a document.
-    ///
-    /// # Errors
-    /// A schema that is no schema, too deep, or refers to something that is not there.
-    pub fn of(document: &Value) -> Result<Self, Problem> {
-        let mut schemas = Self::default();
-        let empty = Map::new();
-        let components = document.pointer("/components/schemas").and_then(Value::as_object).unwrap_or(&empty);
-        for (name, schema) in components {
-            let cleaned = schemas.clean(schema, &format!("components.schemas.{name}"))?;
-            schemas.named.insert(name.clone(), cleaned);
-        }
-        Ok(schemas)
+/// How a keyword holds schemas; `None` where it holds none.
+#[must_use]
+pub fn holds(keyword: &str) -> Option<Holds> {
+    match keyword {
+        "items"
+        | "additionalProperties"
+        | "propertyNames"
+        | "contains"
+        | "unevaluatedItems"
+        | "unevaluatedProperties"
+        | "not"
+        | "if"
+        | "then"
+        | "else" => Some(Holds::One),
+        "anyOf" | "oneOf" | "allOf" | "prefixItems" => Some(Holds::List),
+        "properties" | "patternProperties" | "dependentSchemas" => Some(Holds::Named),
+        _ => None,
     }
+}
 
-    /// Cleans one schema; nested definitions move to the components under names of their own.
-    ///
-    /// # Errors
-    /// As [`Schemas::of`].
-    pub fn clean(&mut self, schema: &Value, place: &str) -> Result<Value, Problem> {
-        self.walk(schema, place, &BTreeMap::new(), 0)
-    }
+/// Whether the schemas of a keyword look at the very value that the schema around them looks at.
+#[must_use]
+pub fn looks_at_same_value(keyword: &str) -> bool {
+    matches!(keyword, "anyOf" | "oneOf" | "allOf" | "not" | "if" | "then" | "else" | "dependentSchemas")
+}
 
-    fn walk(
-        &mut self,
-        schema: &Value,
-        place: &str,
-        outer: &BTreeMap<String, String>,
-        depth: usize,
-    ) -> Result<Value, Problem> {
-        if depth > DEPTH {
-            return Err(Problem::new("document_deep", format!("schemas are nested more than {DEPTH} deep")).at(place));
-        }
-        let Value::Object(members) = schema else {
-            if schema.is_boolean() {
-                return Ok(schema.clone());
-            }
-            return Err(Problem::new("document_schema", "a schema must be an object or a boolean").at(place));
+/// The schemas directly inside a schema, each with the keyword that holds it.
+pub fn inner(schema: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    schema.iter().flat_map(|(keyword, value)| {
+        let found: Vec<&Value> = match (holds(keyword), value) {
+            (Some(Holds::One), one) => vec![one],
+            (Some(Holds::List), Value::Array(list)) => list.iter().collect(),
+            (Some(Holds::Named), Value::Object(named)) => named.values().collect(),
+            _ => Vec::new(),
         };
-        let mut scope = outer.clone();
-        if let Some(definitions) = members.get("$defs").and_then(Value::as_object) {
-            self.hoist(definitions, place, &mut scope, depth)?;
-        }
-        let mut out = Map::new();
-        for (key, value) in members {
-            if let Some(cleaned) = self.member(key, value, place, &scope, depth)? {
-                out.insert(key.clone(), cleaned);
-            }
-        }
-        Ok(or_null(out, members.get("nullable") == Some(&Value::Bool(true))))
-    }
+        found.into_iter().map(move |schema| (keyword.as_str(), schema))
+    })
+}
 
-    fn member(
-        &mut self,
-        key: &str,
-        value: &Value,
-        place: &str,
-        scope: &BTreeMap<String, String>,
-        depth: usize,
-    ) -> Result<Option<Value>, Problem> {
-        let inner = format!("{place}.{key}");
-        if WORDS.contains(&key) || key.starts_with("x-") || key == "$defs" || key == "nullable" {
-            return Ok(None);
-        }
-        Ok(Some(match key {
-            "properties" | "patternProperties" | "dependentSchemas" => {
-                let Value::Object(named) = value else {
-                    return Err(Problem::new("document_schema", "must be an object").at(inner));
-                };
-                let mut out = Map::new();
-                for (name, schema) in named {
-                    out.insert(name.clone(), self.walk(schema, &format!("{inner}.{name}"), scope, depth + 1)?);
-                }
-                Value::Object(out)
-            }
-            "anyOf" | "oneOf" | "allOf" | "prefixItems" => {
-                let Value::Array(list) = value else {
-                    return Err(Problem::new("document_schema", "must be a list").at(inner));
-                };
-                list.iter().map(|schema| self.walk(schema, &inner, scope, depth + 1)).collect::<Result<Value, _>>()?
-            }
-            "items"
-            | "additionalProperties"
-            | "propertyNames"
-            | "not"
-            | "contains"
-            | "if"
-            | "then"
-            | "else"
-            | "contentSchema"
-            | "unevaluatedProperties" => self.walk(value, &inner, scope, depth + 1)?,
-            "$ref" => Value::String(reference(value, &inner, scope)?),
-            "discriminator" => discriminator(value, &inner, scope)?,
-            _ => value.clone(),
-        }))
+/// Hands every reference in a schema, and in the schemas inside it, to `visit`: `$ref` and the targets of
+/// discriminators. Values that only look like references (in `default`, `const`, `enum`) are left out.
+pub fn references<'a>(schema: &'a Value, visit: &mut impl FnMut(&'a str)) {
+    let Value::Object(schema) = schema else { return };
+    if let Some(Value::String(target)) = schema.get("$ref") {
+        visit(target);
     }
-
-    /// Moves nested definitions to the components. A name that is taken by another schema gets a number.
-    fn hoist(
-        &mut self,
-        definitions: &Map<String, Value>,
-        place: &str,
-        scope: &mut BTreeMap<String, String>,
-        depth: usize,
-    ) -> Result<(), Problem> {
-        for name in definitions.keys() {
-            let mut free = name.clone();
-            let mut number = 2;
-            while self.named.contains_key(&free) || scope.values().any(|taken| *taken == free) {
-                free = format!("{name}{number}");
-                number += 1;
-            }
-            scope.insert(name.clone(), free);
-        }
-        for (name, schema) in definitions {
-            let cleaned = self.walk(schema, &format!("{place}.$defs.{name}"), scope, depth + 1)?;
-            self.named.insert(scope[name].clone(), cleaned);
-        }
-        Ok(())
+    if let Some(Value::Object(mapping)) = schema.get("discriminator").and_then(|found| found.get("mapping")) {
+        mapping.values().filter_map(Value::as_str).for_each(&mut *visit);
     }
-
-    /// Only the components that these schemas reach, directly or through others.
-    ///
-    /// # Errors
-    /// A reference to a component that is not there.
-    pub fn reachable<'a>(
-        &self,
-        roots: impl IntoIterator<Item = &'a Value>,
-    ) -> Result<BTreeMap<String, Value>, Problem> {
-        let mut found = BTreeMap::new();
-        let mut waiting: Vec<String> = Vec::new();
-        for root in roots {
-            references(root, &mut waiting);
-        }
-        while let Some(name) = waiting.pop() {
-            if found.contains_key(&name) {
-                continue;
-            }
-            let schema = self.named.get(&name).ok_or_else(|| {
-                Problem::new("document_reference", format!("there is no schema \"{name}\"")).at("components.schemas")
-            })?;
-            references(schema, &mut waiting);
-            found.insert(name, schema.clone());
-        }
-        Ok(found)
+    for (_, schema) in inner(schema) {
+        references(schema, visit);
     }
 }
 
-/// Names of the components that a cleaned schema refers to.
-pub fn references(schema: &Value, into: &mut Vec<String>) {
-    match schema {
-        Value::Object(members) => {
-            for (key, value) in members {
-                match value {
-                    Value::String(text) if key == "$ref" => {
-                        into.extend(text.strip_prefix(IN_CATALOGUE).map(str::to_owned));
+/// As [`references`], but each may be changed.
+pub fn rewrite_references(schema: &mut Value, rewrite: &mut impl FnMut(&mut String)) {
+    let Value::Object(schema) = schema else { return };
+    for (keyword, value) in schema.iter_mut() {
+        match (keyword.as_str(), value) {
+            ("$ref", Value::String(target)) => rewrite(target),
+            ("discriminator", value) => {
+                let mapping = value.get_mut("mapping").and_then(Value::as_object_mut);
+                for target in mapping.into_iter().flat_map(Map::values_mut) {
+                    if let Value::String(target) = target {
+                        rewrite(target);
                     }
-                    Value::Object(_) | Value::Array(_)
-                        if !matches!(key.as_str(), "enum" | "const" | "default" | "discriminator") =>
-                    {
-                        references(value, into);
-                    }
-                    _ => {}
                 }
             }
+            (keyword, value) => match (holds(keyword), value) {
+                (Some(Holds::One), one) => rewrite_references(one, rewrite),
+                (Some(Holds::List), Value::Array(list)) => {
+                    list.iter_mut().for_each(|schema| rewrite_references(schema, rewrite));
+                }
+                (Some(Holds::Named), Value::Object(named)) => {
+                    named.values_mut().for_each(|schema| rewrite_references(schema, rewrite));
+                }
+                _ => {}
+            },
         }
-        Value::Array(list) => list.iter().for_each(|schema| references(schema, into)),
-        _ => {}
     }
 }
 
-fn reference(value: &Value, place: &str, scope: &BTreeMap<String, String>) -> Result<String, Problem> {
-    let wrong = |reason: String| Problem::new("document_reference", reason).at(place);
-    let text = value.as_str().ok_or_else(|| wrong("a reference must be a text".to_owned()))?;
-    if let Some(name) = text.strip_prefix(IN_DOCUMENT) {
-        return Ok(format!("{IN_CATALOGUE}{name}"));
-    }
-    // Definitions inside a schema are meant where they stand, though the document's root is what the text says.
-    let nested = text.strip_prefix("#/$defs/").and_then(|name| scope.get(name));
-    nested
-        .map(|name| format!("{IN_CATALOGUE}{name}"))
-        .ok_or_else(|| wrong(format!("\"{text}\" leads nowhere in this document")))
-}
-
-fn discriminator(value: &Value, place: &str, scope: &BTreeMap<String, String>) -> Result<Value, Problem> {
-    let mut out = json!({ "propertyName": value["propertyName"] });
-    if let Some(mapping) = value["mapping"].as_object() {
-        let mut names = Map::new();
-        for (tag, target) in mapping {
-            names.insert(tag.clone(), Value::String(reference(target, place, scope)?));
-        }
-        out["mapping"] = Value::Object(names);
-    }
-    Ok(out)
-}
-
-/// `nullable` of OpenAPI 3.0 means nothing in 3.1; and a union of one simple type and null is a type list.
-fn or_null(mut schema: Map<String, Value>, nullable: bool) -> Value {
-    if nullable {
-        return json!({ "anyOf": [Value::Object(schema), { "type": "null" }] });
-    }
-    let union = schema.get("anyOf").and_then(Value::as_array).filter(|list| list.len() == 2);
-    let Some(union) = union else { return Value::Object(schema) };
-    let (Some(simple), true) = (union[0].as_object(), union[1] == json!({ "type": "null" })) else {
-        return Value::Object(schema);
+/// The schema that also allows null, as short as it can be said.
+#[must_use]
+pub fn or_null(schema: Value) -> Value {
+    let Value::Object(mut object) = schema else {
+        return schema;
     };
-    let foldable = simple.get("type").is_some_and(Value::is_string)
-        && !["enum", "const", "anyOf", "oneOf", "allOf", "$ref"].iter().any(|key| simple.contains_key(*key))
-        && !simple.keys().any(|key| schema.contains_key(key));
-    if !foldable {
-        return Value::Object(schema);
+    if object.is_empty() {
+        return Value::Object(object);
     }
-    let mut folded = simple.clone();
-    folded["type"] = json!([simple["type"], "null"]);
-    schema.shift_remove("anyOf");
-    folded.extend(schema);
-    Value::Object(folded)
+    let composed =
+        ["$ref", "anyOf", "oneOf", "allOf", "not", "const", "if"].iter().any(|word| object.contains_key(*word));
+    if !composed && let Some(kinds) = object.get_mut("type") {
+        let null = Value::from("null");
+        match kinds {
+            Value::Array(list) if list.contains(&null) => {}
+            Value::Array(list) => list.push(null),
+            one => *one = Value::from(vec![one.take(), null]),
+        }
+        if let Some(Value::Array(values)) = object.get_mut("enum")
+            && !values.contains(&Value::Null)
+        {
+            values.push(Value::Null);
+        }
+        return Value::Object(object);
+    }
+    serde_json::json!({ "anyOf": [object, { "type": "null" }] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn or_null_is_short_and_right() {
+        let cases = [
+            (json!({"type": "string", "format": "uuid"}), json!({"type": ["string", "null"], "format": "uuid"})),
+            (json!({"type": "string", "enum": ["a"]}), json!({"type": ["string", "null"], "enum": ["a", null]})),
+            (json!({"type": ["string", "null"]}), json!({"type": ["string", "null"]})),
+            (json!({"$ref": "#/schemas/A"}), json!({"anyOf": [{"$ref": "#/schemas/A"}, {"type": "null"}]})),
+            (
+                json!({"type": "string", "const": "a"}),
+                json!({"anyOf": [{"type": "string", "const": "a"}, {"type": "null"}]}),
+            ),
+            (json!({}), json!({})),
+            (json!(true), json!(true)),
+        ];
+        for (schema, expected) in cases {
+            assert_eq!(or_null(schema.clone()), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn references_are_found_where_schemas_are_and_nowhere_else() {
+        let mut schema = json!({
+            "properties": {"$ref": {"$ref": "#/schemas/A"}, "items": {"items": {"$ref": "#/schemas/B"}}},
+            "default": {"$ref": "#/schemas/Not"},
+            "oneOf": [{"additionalProperties": {"$ref": "#/schemas/C"}}, true],
+            "discriminator": {"propertyName": "type", "mapping": {"d": "#/schemas/D"}},
+        });
+        let mut found = Vec::new();
+        references(&schema, &mut |target| found.push(target.to_owned()));
+        found.sort();
+        assert_eq!(found, ["#/schemas/A", "#/schemas/B", "#/schemas/C", "#/schemas/D"]);
+        let mut again = Vec::new();
+        rewrite_references(&mut schema, &mut |target| again.push(std::mem::take(target)));
+        again.sort();
+        assert_eq!(again, found);
+        assert_eq!(schema["properties"]["$ref"]["$ref"], "");
+        assert_eq!(schema["default"]["$ref"], "#/schemas/Not");
+    }
 }

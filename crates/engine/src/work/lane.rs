@@ -23,7 +23,16 @@ impl LaneState {
     pub(super) fn new(capacity: usize) -> (Self, mpsc::UnboundedReceiver<Vec<Claim>>) {
         // Bounded by `capacity`: the loop claims no more than there is room for.
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { capacity, in_hand: AtomicUsize::new(0), hot: AtomicBool::new(true), look_again: AtomicBool::new(false), sender }, receiver)
+        (
+            Self {
+                capacity,
+                in_hand: AtomicUsize::new(0),
+                hot: AtomicBool::new(true),
+                look_again: AtomicBool::new(false),
+                sender,
+            },
+            receiver,
+        )
     }
 
     /// How many tasks to claim now: 0 where nothing may be there, or where so little room is free that a later claim

@@ -1,0 +1,115 @@
+//! Reads an OpenAPI 3.1 document, and what is kept by hand beside it, into a [`Catalogue`].
+//!
+//! Facts are taken, words are not: no description, title or example of a schema gets into a catalogue. What is not
+//! understood is an error that names its place, never passed over in silence.
+
+mod checks;
+mod clean;
+pub mod document;
+mod node;
+mod operations;
+mod overrides;
+mod repair;
+mod twins;
+
+use super::catalogue::{Catalogue, Entry, Source};
+use clean::Cleaner;
+use model::Problem;
+use node::Node;
+use operations::Reader;
+use overrides::Overrides;
+use serde_json::Value;
+use serde_json::value::to_raw_value;
+use std::collections::{BTreeMap, HashSet};
+
+/// An OpenAPI document.
+#[derive(Clone, Copy, Debug)]
+pub struct Document<'a> {
+    /// Name of its file.
+    pub file: &'a str,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: &'a str,
+    /// The whole text, YAML or JSON.
+    pub text: &'a str,
+}
+
+/// A catalogue and what is still to be said by hand.
+#[derive(Debug)]
+pub struct Reading {
+    /// The catalogue.
+    pub catalogue: Catalogue,
+    /// Warnings `override_missing`: operations without a title, a summary or (but for GETs) an effect of our own. They
+    /// carry the document's short title, and the effect that is never repeated on its own.
+    pub gaps: Vec<Problem>,
+}
+
+/// Reads a document and the overrides that belong to it.
+///
+/// # Errors
+/// `document_unreadable`; `openapi_not_understood`, with a JSON pointer into the document; `override_unfit`, with a
+/// dotted place in the overrides, for every override that fits nothing.
+pub fn read(document: &Document<'_>, overrides: &str) -> Result<Reading, Vec<Problem>> {
+    let overrides = Overrides::parse(overrides)?;
+    let one = |problem| vec![problem];
+    let mut draft = draft(document, &overrides).map_err(one)?;
+    let mut problems = Vec::new();
+    overrides.repair(&mut draft.schemas, &mut problems);
+    overrides.complete(&mut draft.entries, &draft.schemas, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let gaps = overrides.gaps(&draft.entries);
+    let catalogue = finish(draft).map_err(one)?;
+    Ok(Reading { catalogue, gaps })
+}
+
+/// What the document says, before anything is repaired.
+struct Draft {
+    source: Source,
+    entries: Vec<Entry>,
+    schemas: BTreeMap<String, Value>,
+}
+
+fn draft(document: &Document<'_>, overrides: &Overrides) -> Result<Draft, Problem> {
+    let value = document::parse(document.text)?;
+    let root = Node::root(&value);
+    let version = header(&root)?;
+    let mut cleaner = Cleaner::new(&root)?;
+    let found = Reader { root: &root, cleaner: &mut cleaner, credentials: &overrides.credentials }.operations()?;
+    let (file, sha256) = (document.file.to_owned(), document.sha256.to_owned());
+    let source = Source { file, sha256, version, operations: found.len() };
+    let mut schemas = cleaner.schemas;
+    let entries = twins::fold(found, &mut schemas)?;
+    let schemas = checks::reachable(&entries, schemas)?;
+    Ok(Draft { source, entries, schemas })
+}
+
+fn finish(draft: Draft) -> Result<Catalogue, Problem> {
+    let Draft { source, mut entries, schemas } = draft;
+    distinguish(&mut entries);
+    let schemas = checks::reachable(&entries, schemas)?;
+    checks::sound(&entries, &schemas)?;
+    let text = |schema| to_raw_value(schema).map_err(|error| Problem::new("openapi_not_understood", error.to_string()));
+    let schemas = schemas.iter().map(|(name, schema)| Ok((name.clone(), text(schema)?)));
+    Ok(Catalogue { source, operations: entries, schemas: schemas.collect::<Result<_, Problem>>()? })
+}
+
+/// The version of the API, after the version of OpenAPI was found to be one that is understood.
+fn header(root: &Node<'_>) -> Result<String, Problem> {
+    root.known(&["openapi", "info", "servers", "paths", "components", "security", "tags", "externalDocs"])?;
+    let openapi = root.need("openapi")?;
+    if !openapi.text()?.starts_with("3.1.") {
+        return Err(openapi.problem("only OpenAPI 3.1 is understood"));
+    }
+    Ok(root.need("info")?.text_of("version")?.to_owned())
+}
+
+/// Makes titles unique per method: where one stands twice, its second entry is known by its path.
+fn distinguish(entries: &mut [Entry]) {
+    let mut taken = HashSet::new();
+    for entry in entries {
+        if !taken.insert((entry.method, entry.title.to_lowercase())) {
+            entry.title.clone_from(&entry.path);
+        }
+    }
+}
