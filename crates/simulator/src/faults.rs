@@ -69,15 +69,11 @@ fn meant<'e>(
 
 fn word(kind: &ValidationErrorKind) -> &'static str {
     match kind {
-        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => match wanted {
-            JsonType::String => "string_type",
-            JsonType::Integer => "int_type",
-            JsonType::Number => "float_type",
-            JsonType::Boolean => "bool_type",
-            JsonType::Array => "list_type",
-            JsonType::Object => "dict_type",
-            JsonType::Null => "none_required",
-        },
+        ValidationErrorKind::Type { kind: TypeKind::Single(wanted) } => type_word(*wanted),
+        // "Or null" is not what a value was meant for.
+        ValidationErrorKind::Type { kind: TypeKind::Multiple(wanted) } => {
+            wanted.iter().find(|wanted| *wanted != JsonType::Null).map_or("value_error", type_word)
+        }
         ValidationErrorKind::Constant { .. } => "literal_error",
         ValidationErrorKind::Enum { .. } => "enum",
         ValidationErrorKind::Minimum { .. } => "greater_than_equal",
@@ -89,6 +85,19 @@ fn word(kind: &ValidationErrorKind) -> &'static str {
         ValidationErrorKind::MinItems { .. } => "too_short",
         ValidationErrorKind::MaxItems { .. } => "too_long",
         ValidationErrorKind::Pattern { .. } => "string_pattern_mismatch",
+        ValidationErrorKind::OneOfMultipleValid { .. } => "union_error",
         _ => "value_error",
+    }
+}
+
+fn type_word(wanted: JsonType) -> &'static str {
+    match wanted {
+        JsonType::String => "string_type",
+        JsonType::Integer => "int_type",
+        JsonType::Number => "float_type",
+        JsonType::Boolean => "bool_type",
+        JsonType::Array => "list_type",
+        JsonType::Object => "dict_type",
+        JsonType::Null => "none_required",
     }
 }

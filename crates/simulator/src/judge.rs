@@ -294,9 +294,9 @@ fn members(
 ) -> Map<String, Value> {
     let mut members = Map::new();
     for (name, values) in texts {
-        match fields.iter().find(|field| field.name == *name).map(|field| field.read(catalogue, values, "body")) {
+        match fields.iter().find(|field| field.name == *name).map(|field| field.read_field(catalogue, values)) {
             Some(Ok(value)) => drop(members.insert(name.clone(), value)),
-            Some(Err(found)) => problems.extend(found),
+            Some(Err(found)) => problems.push(found),
             None => problems.push(Fault::new("extra_forbidden", &["body", name], "extra inputs are not permitted")),
         }
     }

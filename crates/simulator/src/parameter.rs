@@ -53,13 +53,10 @@ impl Parameter {
         let place = [whole, self.name.as_str()];
         let fault = |kind, message: &str| Err(vec![Fault::new(kind, &place, message)]);
         match given {
-            _ if rule.kinds.list && self.encoding == Encoding::Form => {
-                let items = given.iter().map(|text| rule.item_kinds.candidates(text).into_iter().next());
-                let Some(items) = items.collect::<Option<Vec<Value>>>() else {
-                    return fault(rule.item_kinds.fault(), "an item has the wrong type");
-                };
-                rule.check(Value::Array(items), &place)
-            }
+            _ if rule.kinds.list && self.encoding == Encoding::Form => match rule.items(given) {
+                Some(items) => rule.check(items, &place),
+                None => fault(rule.item_kinds.fault(), "an item has the wrong type"),
+            },
             [text] if self.encoding == Encoding::Json => match serde_json::from_str(text) {
                 Ok(value) => rule.check(value, &place),
                 Err(_) if text == UNSET => Ok(Value::Null),
@@ -77,6 +74,18 @@ impl Parameter {
             }
             _ => fault("list_unexpected", "the value is given more than once"),
         }
+    }
+
+    /// Reads a form's field by its type alone: the body is judged as a whole afterwards.
+    pub(crate) fn read_field(&self, catalogue: &Catalogue, given: &[Cow<'_, str>]) -> Result<Value, Fault> {
+        let rule = self.rule.get_or_init(|| Rule::new(catalogue, &self.schema));
+        let fault = |kind, message: &str| Fault::new(kind, &["body", &self.name], message);
+        if rule.kinds.list {
+            return rule.items(given).ok_or_else(|| fault(rule.item_kinds.fault(), "an item has the wrong type"));
+        }
+        let [text] = given else { return Err(fault("list_unexpected", "the value is given more than once")) };
+        let value = rule.kinds.candidates(text).into_iter().next();
+        value.ok_or_else(|| fault(rule.kinds.fault(), "the value has the wrong type"))
     }
 
     /// Reads an object that is spread over keys of its own. Members that nothing describes are texts, or lists of
@@ -124,6 +133,15 @@ impl Rule {
             members.extend(properties.map(|(name, property)| (name.clone(), Kinds::of(&schema, property))));
         });
         Self { validator: crate::operation::validator(&schema), kinds, item_kinds, members }
+    }
+
+    /// A list of what was given, each item read by its type.
+    fn items(&self, given: &[Cow<'_, str>]) -> Option<Value> {
+        given
+            .iter()
+            .map(|text| self.item_kinds.candidates(text).into_iter().next())
+            .collect::<Option<Vec<_>>>()
+            .map(Value::Array)
     }
 
     fn check(&self, value: Value, place: &[&str]) -> Result<Value, Vec<Fault>> {
