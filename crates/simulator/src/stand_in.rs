@@ -20,7 +20,8 @@ pub(crate) fn answer(
     let entry = operation.entry;
     let asked = request.payload().get("stream") == Some(&Value::Bool(true));
     if entry.stream == Stream::Always || (entry.stream == Stream::Optional && asked) {
-        return streams::answer(&entry.path, request, request_number);
+        let schema = operation.answer_rule(catalogue).map(|(schema, _)| schema);
+        return streams::answer(&entry.path, schema, request, request_number);
     }
     let Some(declared) = entry.answers.first() else { return Answer::empty(204) };
     match (declared.media_type.as_deref(), operation.answer_rule(catalogue)) {

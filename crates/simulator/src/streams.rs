@@ -3,10 +3,12 @@
 use crate::answer::Answer;
 use crate::judge::Judged;
 use crate::{fingerprint, words};
+use connectors::openapi::example::{Fill, example};
 use serde_json::{Value, json};
 
-/// A whole stream: named events up to the one that ends it.
-pub(crate) fn answer(path: &str, request: &Judged<'_>, number: u64) -> Answer {
+/// A whole stream: named events up to the one that ends it. A live stream has one event, an example of `schema`,
+/// and then ends.
+pub(crate) fn answer(path: &str, schema: Option<&Value>, request: &Judged<'_>, number: u64) -> Answer {
     let text = words::reply("", number);
     let events = if path.starts_with("/v1/conversations") {
         conversation(request, number, &text)
@@ -18,13 +20,29 @@ pub(crate) fn answer(path: &str, request: &Judged<'_>, number: u64) -> Answer {
             json!({"type": "speech.audio.done", "usage": usage(0, 8)}),
         ]
     } else {
-        // A live stream in which nothing happens and which then ends.
-        Vec::new()
+        return live(schema, number);
     };
     let mut body = String::from(": events\n\n");
     for event in events {
         let name = event["type"].as_str().unwrap_or("message");
         body.push_str(&format!("event: {name}\ndata: {event}\n\n"));
+    }
+    Answer::new(200, "text/event-stream; charset=utf-8", body)
+}
+
+/// The schema is of an envelope `{event, id, data}`. Errors are among its examples, but nothing fails here.
+fn live(schema: Option<&Value>, number: u64) -> Answer {
+    let mut body = String::from(": events\n\n");
+    let fails = |event: &Value| event["event"] == "error" || event["data"].get("error").is_some();
+    let mut examples =
+        (0..64).map(|n| example(schema.unwrap_or(&Value::Null), number.wrapping_add(n), Fill::Everything));
+    if let Some(event) = examples.find(|event| event.is_object() && !fails(event)) {
+        for field in ["event", "id"] {
+            if let Some(text) = event[field].as_str() {
+                body.push_str(&format!("{field}: {text}\n"));
+            }
+        }
+        body.push_str(&format!("data: {}\n\n", event["data"]));
     }
     Answer::new(200, "text/event-stream; charset=utf-8", body)
 }

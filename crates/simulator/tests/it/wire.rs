@@ -1,7 +1,8 @@
-//! A client that sends what it is told, and an encoder that knows the catalogue.
+//! A client that sends what it is told, and the requests of the catalogue as they go on the wire.
 
 use bytes::Bytes;
-use connectors::openapi::catalogue::{BodyKind, Encoding, Entry, Location, Method};
+use connectors::openapi::build;
+use connectors::openapi::catalogue::{BodyKind, Entry};
 use model::{Credential, Request};
 use serde_json::Value;
 use simulator::{Options, Running};
@@ -91,50 +92,24 @@ pub(crate) async fn raw(running: &Running, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A request of an entry as method, target, headers and body.
+/// A request of an entry as it goes on the wire: as the product builds it, and by hand where it has a form, which
+/// the product does not build yet.
 pub(crate) fn encode(entry: &Entry, request: &Request) -> (&'static str, String, Vec<(String, String)>, Bytes) {
-    let mut target = entry.path.clone();
-    for (name, value) in &request.path {
-        target = target.replace(&format!("{{{name}}}"), &escape(&text(value)));
-    }
-    let mut pairs = Vec::new();
-    for parameter in entry.parameters.iter().filter(|parameter| parameter.location == Location::Query) {
-        let Some(value) = request.query.get(&parameter.name) else { continue };
-        match (parameter.encoding, value) {
-            (Encoding::Json, value) => pairs.push((parameter.name.clone(), value.to_string())),
-            (Encoding::Spread, Value::Object(members)) => {
-                pairs.extend(members.iter().map(|(name, value)| (name.clone(), text(value))));
-            }
-            (_, Value::Array(items)) => pairs.extend(items.iter().map(|item| (parameter.name.clone(), text(item)))),
-            (_, value) => pairs.push((parameter.name.clone(), text(value))),
-        }
-    }
-    for (position, (name, value)) in pairs.iter().enumerate() {
-        let mark = if position == 0 { '?' } else { '&' };
-        write!(target, "{mark}{}={}", escape(name), escape(value)).unwrap();
-    }
-    let mut headers: Vec<(String, String)> =
-        request.header.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-    let key = match entry.credential {
+    let form = entry.body.as_ref().is_some_and(|body| body.kind == BodyKind::Multipart);
+    let payload = request.payload.as_ref().filter(|_| form);
+    let bare = Request { payload: None, ..request.clone() };
+    let built = build::build(entry, if form { &bare } else { request });
+    let built = built.unwrap_or_else(|problems| panic!("{}: {problems:?}", entry.path));
+    let headers = built.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let mut headers: Vec<(String, String)> = headers.collect();
+    let (name, key) = match entry.credential {
         Credential::UserKey => ("x-api-key", "sim"),
         Credential::ApiKey | Credential::AdminKey => KEY,
     };
-    headers.push((key.0.to_owned(), key.1.to_owned()));
-    let accept: Vec<&str> = entry.answers.iter().filter_map(|answer| answer.media_type.as_deref()).collect();
-    if !accept.is_empty() {
-        headers.push(("accept".to_owned(), accept.join(", ")));
-    }
-    let (content_type, body) = match (&entry.body, &request.payload) {
-        (Some(body), Some(payload)) if body.kind == BodyKind::Multipart => {
-            ("multipart/form-data; boundary=limit", multipart(payload))
-        }
-        (_, Some(payload)) => (JSON.1, payload.to_string().into()),
-        (_, None) => ("", Bytes::new()),
-    };
-    if !content_type.is_empty() {
-        headers.push((JSON.0.to_owned(), content_type.to_owned()));
-    }
-    (Method::as_str(entry.method), target, headers, body)
+    headers.push((name.to_owned(), key.to_owned()));
+    let Some(payload) = payload else { return (built.method, built.target, headers, built.body.unwrap_or_default()) };
+    headers.push(("content-type".to_owned(), "multipart/form-data; boundary=limit".to_owned()));
+    (built.method, built.target, headers, multipart(payload))
 }
 
 fn multipart(payload: &Value) -> Bytes {
@@ -158,10 +133,4 @@ fn multipart(payload: &Value) -> Bytes {
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-pub(crate) fn escape(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(one).collect()
 }
