@@ -62,8 +62,9 @@ pub(super) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
         .map_err(|error| StoreError::io("cannot open", &path, error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(&path, flags).map_err(|error| not_a_store(&path, &error))?;
-    prepare_writer(&mut db).map_err(|error| not_a_store(&path, &error))?;
+    db.busy_timeout(PATIENCE)?;
     let found = version(&db, &path)?;
+    prepare_writer(&db).map_err(|error| not_a_store(&path, &error))?;
     migrate(&mut db, found.unwrap_or(0))?;
     Ok(db)
 }
@@ -86,8 +87,7 @@ pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
     }
 }
 
-fn prepare_writer(db: &mut Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(PATIENCE)?;
+fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
     // `auto_vacuum` counts only before the first table; space is given back in small steps, never by a long rewrite.
     db.execute_batch(
