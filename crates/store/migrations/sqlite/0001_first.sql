@@ -3,7 +3,7 @@
 -- Times are UTC milliseconds. A *body* is JSON text, or `@` and the 32 hex digits of a blob that holds it: no JSON text
 -- begins with `@`, and a body that does is always put into a blob, so the two cannot be taken for each other.
 -- States are `model::TaskState`'s numbers: 0 new, 1 processing, 2 retry, 3 waiting, 4 finished, 5 failed, 6 skipped,
--- 7 rejected, 8 unknown. Partial indexes are kept narrow: a task on its normal way (0, 1, 4) pays for one at a time.
+-- 7 rejected, 8 unknown. Partial indexes keep a task on its normal way (0, 1, 4) to one entry at a time.
 -- Their conditions are comparisons: `IN (...)` builds a table of its own for each row that is written.
 
 -- An incoming (pull) or a route (push). Rows are never deleted, so numbers are never used again.
@@ -49,10 +49,8 @@ CREATE TABLE task (
 ) STRICT;
 -- What can be claimed, in the order in which it is.
 CREATE INDEX task_claimable ON task (lane, priority, due_at) WHERE state < 4 AND state <> 1;
--- What is claimed, for take-over.
-CREATE INDEX task_processing ON task (due_at) WHERE state = 1;
--- What people look for, however many tasks are queued or done.
-CREATE INDEX task_attention ON task (state) WHERE state > 1 AND state <> 4;
+-- What is claimed, for take-over, and what people look for, however many tasks are queued or done.
+CREATE INDEX task_attention ON task (state) WHERE state > 0 AND state <> 4;
 CREATE INDEX task_source ON task (source) WHERE source IS NOT NULL;
 CREATE UNIQUE INDEX task_unique_key ON task (unique_key) WHERE unique_key IS NOT NULL;
 
@@ -61,7 +59,6 @@ CREATE TABLE payload (
     task INTEGER PRIMARY KEY,
     body TEXT NOT NULL                -- a body
 ) STRICT;
-CREATE INDEX payload_blob ON payload (body) WHERE body >= '@' AND body < 'A';
 
 -- Where a task left off between pages or steps. Few tasks have one.
 CREATE TABLE resume (
@@ -83,7 +80,6 @@ CREATE TABLE attempt_start (
     request  TEXT,                    -- a body, secrets never in it; NULL: the payload as it is
     mark     BLOB                     -- what a driver needs to recognise a cut delivery
 ) STRICT;
-CREATE INDEX attempt_start_blob ON attempt_start (request) WHERE request >= '@' AND request < 'A';
 
 -- The end of an attempt. Never changed. An attempt that sent nothing has an end without a start.
 CREATE TABLE attempt_end (
@@ -101,8 +97,13 @@ CREATE TABLE attempt_end (
     completion_tokens INTEGER,
     total_tokens      INTEGER
 ) STRICT;
-CREATE INDEX attempt_end_answer_blob ON attempt_end (answer) WHERE answer >= '@' AND answer < 'A';
-CREATE INDEX attempt_end_request_blob ON attempt_end (request) WHERE request >= '@' AND request < 'A';
+
+-- Which blobs the bodies of which tasks name. What stands here is not swept.
+CREATE TABLE blob (
+    id   TEXT NOT NULL,               -- 32 hex digits
+    task INTEGER NOT NULL,
+    PRIMARY KEY (id, task)
+) STRICT, WITHOUT ROWID;
 
 -- What people decided about tasks.
 CREATE TABLE decision (

@@ -3,9 +3,9 @@
 use crate::blobs::{BlobId, Blobs};
 use crate::{Finish, NewTask, Start, StoreError, TaskStory};
 use bytes::Bytes;
-use model::Millis;
-use rusqlite::ToSql;
+use model::{Millis, TaskId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params};
 
 /// Bodies longer than this are blobs.
 pub(super) const INLINE: usize = 256 * 1024;
@@ -32,9 +32,12 @@ fn blob_named(column: &Bytes) -> Result<Option<BlobId>, StoreError> {
     id.map(Some).ok_or_else(|| StoreError::BlobMissing(String::from_utf8_lossy(name).into_owned()))
 }
 
-/// What a column holds for this blob.
-pub(super) fn reference(id: &BlobId) -> String {
-    format!("@{id}")
+/// Remembers that a task's body names a blob, if it does.
+pub(super) fn remember(db: &Connection, task: TaskId, column: Option<&Bytes>) -> Result<(), StoreError> {
+    if let Some(id) = column.map(blob_named).transpose()?.flatten() {
+        db.prepare_cached("INSERT INTO blob (id, task) VALUES (?1, ?2)")?.execute(params![id.as_str(), task.0])?;
+    }
+    Ok(())
 }
 
 /// Things with bodies.
@@ -103,7 +106,7 @@ pub(super) async fn spill<T: Bodies + Send + 'static>(
             let at = item.at(now);
             for body in item.bodies().filter(|body| is_outside(body)) {
                 let (id, _) = blobs.create(at, &mut body.as_ref())?;
-                *body = reference(&id).into();
+                *body = format!("@{id}").into();
             }
         }
         Ok(items)

@@ -14,13 +14,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION: i64 = 0x5472_4d6e;
 /// One for each version of the store, in order.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_first.sql")];
+/// The newest version of the store that we know.
+const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// How long to wait for a stranger who writes to the file (a shell, a backup).
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The newest version of the store that we know.
-fn known() -> i64 {
-    MIGRATIONS.iter().map(|_| 1).sum()
-}
 
 /// Where the database is.
 pub(super) fn database(folder: &Path) -> PathBuf {
@@ -65,9 +62,10 @@ pub(super) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
         .map_err(|error| StoreError::io("cannot open", &path, error))?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(&path, flags).map_err(|error| not_a_store(&path, &error))?;
-    prepare_writer(&mut db).map_err(|error| not_a_store(&path, &error))?;
+    db.busy_timeout(PATIENCE)?;
     let found = version(&db, &path)?;
-    migrate(&mut db, found)?;
+    prepare_writer(&db).map_err(|error| not_a_store(&path, &error))?;
+    migrate(&mut db, found.unwrap_or(0))?;
     Ok(db)
 }
 
@@ -83,14 +81,13 @@ pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
     db.set_prepared_statement_cache_capacity(64);
     db.execute_batch("PRAGMA trusted_schema = OFF").map_err(|error| not_a_store(&path, &error))?;
     match version(&db, &path)? {
-        0 => Err(StoreError::Absent(folder.to_owned())),
-        found if found < known() => Err(StoreError::Older { found, known: known() }),
+        None => Err(StoreError::Absent(folder.to_owned())),
+        Some(found) if found < KNOWN => Err(StoreError::Older { found, known: KNOWN }),
         _ => Ok(db),
     }
 }
 
-fn prepare_writer(db: &mut Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(PATIENCE)?;
+fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
     // `auto_vacuum` counts only before the first table; space is given back in small steps, never by a long rewrite.
     db.execute_batch(
@@ -105,17 +102,17 @@ fn prepare_writer(db: &mut Connection) -> rusqlite::Result<()> {
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;")
 }
 
-/// The version of the store; 0 for an empty file.
-fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
+/// The version of the store; `None` for an empty file.
+fn version(db: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
     let number =
         |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| not_a_store(path, &error));
     let found = number("PRAGMA user_version")?;
     let tables = number("SELECT count(*) FROM sqlite_schema")?;
     let application = number("PRAGMA application_id")?;
     match (application, found) {
-        (APPLICATION, found) if found > known() => Err(StoreError::Newer { found, known: known() }),
-        (APPLICATION, found) => Ok(found),
-        (0, 0) if tables == 0 => Ok(0),
+        (APPLICATION, found) if found > KNOWN => Err(StoreError::Newer { found, known: KNOWN }),
+        (APPLICATION, found) => Ok(Some(found)),
+        (0, 0) if tables == 0 => Ok(None),
         _ => Err(StoreError::NotAStore {
             file: path.to_owned(),
             reason: "it is a database of another program".to_owned(),

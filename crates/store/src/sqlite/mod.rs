@@ -263,14 +263,11 @@ impl Store for SqliteStore {
     async fn sweep_blobs(&self, before: Millis) -> Result<u64, StoreError> {
         let old = self.with_blobs(move |blobs| blobs.older_than(before)).await?;
         let mut swept = 0;
-        for ids in old.chunks(SWEEP) {
-            let names: Vec<String> = ids.iter().map(bodies::reference).collect();
+        for ids in old.chunks(SWEEP).map(<[_]>::to_vec) {
             // Asked of the writer, so that no commit before this one is overlooked.
-            let unused = self.write(move |write| queries::unreferenced(write.db, &names)).await?;
-            let unused: Vec<_> =
-                ids.iter().zip(unused).filter(|(_, unused)| *unused).map(|(id, _)| id.clone()).collect();
+            let unnamed = self.write(move |write| queries::unnamed(write.db, ids)).await?;
             swept += self
-                .with_blobs(move |blobs| unused.iter().try_fold(0, |sum, id| Ok(sum + u64::from(blobs.delete(id)?))))
+                .with_blobs(move |blobs| unnamed.iter().try_fold(0, |sum, id| Ok(sum + u64::from(blobs.delete(id)?))))
                 .await?;
         }
         Ok(swept)

@@ -2,6 +2,7 @@
 
 use super::rows::{attempt_keys, attempt_number, bad, bytes, evidence, problem, some_bytes, state, usage};
 use super::tally::ALL_RUNS;
+use crate::blobs::BlobId;
 use crate::{AttemptEnd, AttemptStory, Decided, Decision, LaneId, StoreError, Tally, TaskFilter, TaskRow, TaskStory};
 use model::{RunId, TaskId, TaskState, Usage};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -90,8 +91,7 @@ fn condition_on(state: Option<TaskState>) -> (&'static str, &'static str) {
     match state {
         None => (" NOT INDEXED", "?1 IS NULL"),
         Some(TaskState::New | TaskState::Finished) => (" NOT INDEXED", "state = ?1"),
-        Some(TaskState::Processing) => (" INDEXED BY task_processing", "state = ?1 AND state = 1"),
-        Some(_) => (" INDEXED BY task_attention", "state = ?1 AND state > 1 AND state <> 4"),
+        Some(_) => (" INDEXED BY task_attention", "state = ?1 AND state > 0 AND state <> 4"),
     }
 }
 
@@ -205,13 +205,14 @@ pub(super) fn check(db: &Connection) -> Result<Vec<String>, StoreError> {
     Ok(findings)
 }
 
-/// Which of these blobs nothing refers to. `names` are columns' references.
-pub(super) fn unreferenced(db: &Connection, names: &[String]) -> Result<Vec<bool>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT EXISTS (SELECT 1 FROM payload WHERE body = ?1 AND body >= '@' AND body < 'A')
-             OR EXISTS (SELECT 1 FROM attempt_start WHERE request = ?1 AND request >= '@' AND request < 'A')
-             OR EXISTS (SELECT 1 FROM attempt_end WHERE answer = ?1 AND answer >= '@' AND answer < 'A')
-             OR EXISTS (SELECT 1 FROM attempt_end WHERE request = ?1 AND request >= '@' AND request < 'A')",
-    )?;
-    names.iter().map(|name| Ok(!statement.query_row([name], |row| row.get::<_, bool>(0))?)).collect()
+/// Which of these blobs no task names.
+pub(super) fn unnamed(db: &Connection, ids: Vec<BlobId>) -> Result<Vec<BlobId>, StoreError> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM blob WHERE id = ?1")?;
+    let mut unnamed = Vec::new();
+    for id in ids {
+        if !statement.exists([id.as_str()])? {
+            unnamed.push(id);
+        }
+    }
+    Ok(unnamed)
 }

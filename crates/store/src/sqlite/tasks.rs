@@ -1,6 +1,6 @@
 //! Tasks, as the engine moves them: insert, start, renew, hand back, finish. One row a statement.
 
-use super::bodies::Text;
+use super::bodies::{Text, remember};
 use super::rows::{attempt_key, attempt_keys, problem_text};
 use super::tally::integer;
 use super::writer::Write;
@@ -40,6 +40,7 @@ pub(super) fn insert(write: &mut Write<'_>, task: &NewTask, now: Millis) -> Resu
         .db
         .prepare_cached("INSERT INTO payload (task, body) VALUES (?1, ?2)")?
         .execute(params![id, Text(&task.payload)])?;
+    remember(write.db, TaskId(id), Some(&task.payload))?;
     if let Some(problem) = &task.problem {
         write
             .db
@@ -90,6 +91,9 @@ pub(super) fn start(write: &mut Write<'_>, start: &Start) -> Result<bool, StoreE
             start.request.as_ref().map(Text),
             start.mark.as_deref(),
         ])?;
+    if started == 1 {
+        remember(write.db, start.token.task, start.request.as_ref())?;
+    }
     Ok(started == 1)
 }
 
@@ -196,6 +200,8 @@ pub(super) fn park(
 }
 
 fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<(), StoreError> {
+    remember(write.db, task, end.answer.as_ref())?;
+    remember(write.db, task, end.request.as_ref())?;
     let after_ms = match end.evidence {
         Evidence::Refused { after_ms } => after_ms,
         _ => None,

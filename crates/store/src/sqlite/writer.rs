@@ -39,12 +39,6 @@ pub(super) struct Writer {
     commits: Arc<AtomicU64>,
 }
 
-impl std::fmt::Debug for Done {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Done").field("succeeded", &self.succeeded).finish_non_exhaustive()
-    }
-}
-
 impl Writer {
     /// Starts the thread on a connection that nobody else writes with.
     pub(super) fn start(db: Connection) -> Result<Self, StoreError> {
@@ -117,15 +111,12 @@ fn write_group(db: &Connection, group: Vec<Operation>, commits: &AtomicU64) {
     let mut changes = Changes::default();
     let mut done = Vec::with_capacity(group.len());
     for operation in group {
-        let carried_out = match &failure {
-            Some(why) => Ok(operation(Err(why))),
-            None => carry_out(db, operation, &mut changes),
-        };
-        match carried_out {
-            Ok(one) => done.push(one),
-            Err((one, error)) => {
-                failure = Some(format!("the transaction failed: {error}"));
+        match &failure {
+            Some(why) => done.push(operation(Err(why))),
+            None => {
+                let (one, settled) = carry_out(db, operation, &mut changes);
                 done.push(one);
+                failure = settled.err();
             }
         }
     }
@@ -143,24 +134,23 @@ fn write_group(db: &Connection, group: Vec<Operation>, commits: &AtomicU64) {
     }
 }
 
-/// Carries out one operation; where it fails, undoes it alone. An error means that the whole transaction is lost.
-fn carry_out(db: &Connection, operation: Operation, changes: &mut Changes) -> Result<Done, (Done, rusqlite::Error)> {
-    if let Err(error) = run(db, "SAVEPOINT operation") {
-        return Err((operation(Err(&error.to_string())), error));
+/// Carries out one operation; where it fails, undoes it alone. An error says why the whole transaction is lost.
+fn carry_out(db: &Connection, operation: Operation, changes: &mut Changes) -> (Done, Result<(), String>) {
+    let lost = |error: rusqlite::Error| format!("the transaction failed: {error}");
+    if let Err(why) = run(db, "SAVEPOINT operation").map_err(lost) {
+        return (operation(Err(&why)), Err(why));
     }
     let mut write = Write { db, changes: Changes::default() };
     let done = operation(Ok(&mut write));
     let settled = if done.succeeded {
         changes.add(write.changes);
-        Ok(())
+        run(db, "RELEASE operation")
+    } else if db.is_autocommit() {
+        return (done, Err("the transaction failed: another operation in it met a full or broken disk".to_owned()));
     } else {
-        // A full disk makes SQLite give up the transaction by itself; then this fails, as it should.
-        run(db, "ROLLBACK TO operation")
+        run(db, "ROLLBACK TO operation").and_then(|()| run(db, "RELEASE operation"))
     };
-    match settled.and_then(|()| run(db, "RELEASE operation")) {
-        Ok(()) => Ok(done),
-        Err(error) => Err((done, error)),
-    }
+    (done, settled.map_err(lost))
 }
 
 fn commit(db: &Connection, changes: &Changes) -> rusqlite::Result<()> {
