@@ -121,5 +121,6 @@ fn unknown(kind: &str, registry: &Registry) -> Problem {
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Problem {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     let reason = format!("the transformer is broken: {}", text.unwrap_or("it panicked"));
-    Problem::new("transformer_panicked", reason).hint("this is a fault of the engine, not of the data; please report it")
+    Problem::new("transformer_panicked", reason)
+        .hint("this is a fault of the engine, not of the data; please report it")
 }

@@ -124,7 +124,9 @@ impl FromOptions for Filter {
         let (text, program) = (options.path.take(), options.jq.take());
         let conditions = conditions(options)?;
         let question = match (text, program) {
-            (Some(_), Some(_)) => return Err(wrong("jq", "there is a \"where\" too", "use one filter after the other")),
+            (Some(_), Some(_)) => {
+                return Err(wrong("jq", "there is a \"where\" too", "use one filter after the other"));
+            }
             (None, None) => return Err(wrong("", "there is no test", "write \"where\" or \"jq\"")),
             (None, Some(_)) if !conditions.is_empty() => {
                 return Err(wrong("jq", "the other tests need a \"where\"", "put them into the jq filter"));

@@ -69,12 +69,12 @@ impl<T: FromOptions> Kind<T> {
         });
         let mut problems: Vec<Problem> = unknown.collect();
         let checked = Checker::compile(&schema).map(|checker| checker.problems(options)).unwrap_or_default();
-        problems.extend(checked.into_iter().filter(|problem| !problem.reason.starts_with("Additional properties")).map(
-            |problem| {
+        problems.extend(
+            checked.into_iter().filter(|problem| !problem.reason.starts_with("Additional properties")).map(|problem| {
                 let place = problem.place.trim_start_matches('/').replace('/', ".");
                 Problem::new("wrong_option", decapitalised(&problem.reason)).at(place)
-            },
-        ));
+            }),
+        );
         if problems.is_empty() {
             problems.push(Problem::new("wrong_option", decapitalised(&error.to_string())));
         }

@@ -46,11 +46,8 @@ fn every_wrong_option_is_said_with_its_place() {
 
 #[test]
 fn a_problem_says_which_transformer_it_was() {
-    let chain = chain(&[
-        part("set", json!({ "values": { "a": 1 } })),
-        part("set", json!({ "values": { "a.b": 1 } })),
-    ])
-    .unwrap();
+    let chain =
+        chain(&[part("set", json!({ "values": { "a": 1 } })), part("set", json!({ "values": { "a.b": 1 } }))]).unwrap();
     let problem = chain.apply(json!({}), &mut context()).unwrap_err();
     assert_eq!((&*problem.code, &*problem.place), ("wrong_type", "[1]/a"));
 }

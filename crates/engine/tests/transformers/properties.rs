@@ -75,10 +75,22 @@ fn samples() -> Vec<(&'static str, Value)> {
         ("jq", json!({ "filter": ".a.b |= 1" })),
         ("jq", json!({ "filter": "del(.. | select(. == null)), (.. |= .), [paths]" })),
         ("jq", json!({ "filter": "[.[]?] | sort, group_by(.), unique, (map(tostring) | join(\",\")), add?" })),
-        ("jq", json!({ "filter": "[.. | numbers | ., -., . + 1, . * 2, . / 3, floor, sqrt, tostring, length, (. % 7)?] | length" })),
-        ("jq", json!({ "filter": "[.. | strings | length, explode, ascii_upcase, ltrimstr(\"a\"), .[1:], test(\"a\"), @uri, @html, @sh, @base64, (@base64d)?, (tonumber)?, (fromdate)?, (strptime(\"%Y\"))?, split(\"\")] | length" })),
-        ("jq", json!({ "filter": "[.. | (todate, gmtime, mktime, strftime(\"%c\"), implode, transpose, flatten, tostring, keys, has(0), index(1), first, last, nth(0), min, max, bsearch(1), contains(1), splits(\"a\"), ascii_downcase, combinations, from_entries, getpath([\"a\"]), @csv, @tsv, @json)?] | length" })),
-        ("template", json!({ "to": "t", "template": "{{ a | default(1) }} {% for x in payload %}{{ x }}{% endfor %} {{ payload | tojson }}" })),
+        (
+            "jq",
+            json!({ "filter": "[.. | numbers | ., -., . + 1, . * 2, . / 3, floor, sqrt, tostring, length, (. % 7)?] | length" }),
+        ),
+        (
+            "jq",
+            json!({ "filter": "[.. | strings | length, explode, ascii_upcase, ltrimstr(\"a\"), .[1:], test(\"a\"), @uri, @html, @sh, @base64, (@base64d)?, (tonumber)?, (fromdate)?, (strptime(\"%Y\"))?, split(\"\")] | length" }),
+        ),
+        (
+            "jq",
+            json!({ "filter": "[.. | (todate, gmtime, mktime, strftime(\"%c\"), implode, transpose, flatten, tostring, keys, has(0), index(1), first, last, nth(0), min, max, bsearch(1), contains(1), splits(\"a\"), ascii_downcase, combinations, from_entries, getpath([\"a\"]), @csv, @tsv, @json)?] | length" }),
+        ),
+        (
+            "template",
+            json!({ "to": "t", "template": "{{ a | default(1) }} {% for x in payload %}{{ x }}{% endfor %} {{ payload | tojson }}" }),
+        ),
     ]
 }
 

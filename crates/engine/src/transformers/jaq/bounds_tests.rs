@@ -1,6 +1,6 @@
 //! Filters that would take the engine down, each under a small budget: every one is stopped, and the process lives.
 
-use super::{MAX_BYTES, compile};
+use super::{MAX_BYTES, compile, funs};
 use serde_json::Value;
 
 const STEPS: u64 = 100_000;
@@ -139,3 +139,40 @@ fn the_bound_on_bytes_is_what_stops_growth() {
     let reason = program.run_within(&Value::Null, 0, u64::MAX).unwrap_err().reason;
     assert_eq!(reason, format!("the filter made more than {} MiB of values and was stopped", MAX_BYTES >> 20));
 }
+
+#[test]
+fn the_same_filter_always_stops_at_the_same_step() {
+    let program = compile("[range(10000)] | map(. + 1) | length").unwrap();
+    let ends = |steps| program.run_within(&Value::Null, 0, steps).is_ok();
+    let needed = (0..32).rev().fold(0u64, |low, bit| if ends(low + (1 << bit)) { low } else { low + (1 << bit) });
+    assert!(needed > 50_000, "{needed}");
+    for _ in 0..3 {
+        assert_eq!((ends(needed), ends(needed + 1)), (false, true));
+    }
+}
+
+/// What there is: a name more in a new version of the interpreter is looked at before it is let in.
+#[test]
+fn the_list_of_filters_is_known() {
+    let mut names: Vec<&str> = funs::library().iter().map(|definition| definition.def.name).collect();
+    names.extend(funs::natives().map(|(name, ..)| name).filter(|name| !name.starts_with(funs::HIDDEN)));
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.join(" "), NAMES);
+}
+
+const NAMES: &str = "\
+@base64 @base64d @csv @html @htmld @json @sh @text @tsv @uri @urid abs acos acosh add all any arrays \
+ascii_downcase ascii_upcase asin asinh atan atan2 atanh booleans bsearch capture capture_of_match cbrt ceil \
+combinations contains copysign cos cosh decode_base64 decode_uri del delpaths drem empty encode_base64 \
+encode_uri endswith erf erfc error error_empty escape_html escape_sh exp exp10 exp2 explode expm1 fabs false \
+fdim finites first flatten floor fma fmax fmin fmod frexp from_entries fromdate fromdateiso8601 fromjson gamma \
+getpath gmtime group_by gsub has hypot ilogb implode in index indices infinite inside isarray isboolean isempty \
+isfinite isinfinite isnan isnormal isnumber isobject isstring iterables j0 j1 join key_values keys keys_unsorted \
+last ldexp length lgamma limit log log10 log1p log2 logb ltrim ltrimstr map map_values match matches max max_by \
+max_by_or_empty min min_by min_by_or_empty mktime modf nan nearbyint nextafter nexttoward normals not now nth \
+null nulls numbers objects path path_value paths pick pow pow10 range recurse remainder repeat reverse rindex \
+rint round rtrim rtrimstr scalars scalb scalbln scan scan_ select setpath significand sin sinh skip sort sort_by \
+split split_ split_matches splits sqrt startswith strftime strings strptime sub tan tanh test tgamma to_entries \
+toarray toboolean todate todateiso8601 tojson tonumber tostring totype transpose trim true trunc type \
+unescape_html unique unique_by until utf8bytelength values walk while with_entries y0 y1";

@@ -1,8 +1,8 @@
 //! Filter text into a program.
 
 use super::funs::{self, HIDDEN};
-use super::{Jq, Program};
 use super::term;
+use super::{Jq, Program};
 use jaq_core::Compiler;
 use jaq_core::compile::Undefined;
 use jaq_core::load::{Arena, File, Lexer, Loader, Parser, parse};

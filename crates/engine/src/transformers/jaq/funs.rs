@@ -2,20 +2,21 @@
 
 use super::budget::charge;
 use super::term;
-use super::value::{Error, V, ValR, positions, weigh};
+use super::value::{Error, V, ValR, positions, weigh, whole};
 use super::{Jq, json};
+use jaq_core::Native;
 use jaq_core::box_iter::box_once;
 use jaq_core::load::{self, parse::Def};
 use jaq_core::native::{Fun, bome, run, unary, v};
-use jaq_core::Native;
 use jaq_json::{Num, Val};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 /// Native filters of jaq that are left out: they end the process, read or write what is outside of the payload (the
-/// environment, the log, the host's clock and time zone), or may count to two thousand million in one step.
-const LEFT_OUT: [&str; 9] =
-    ["halt", "env", "now", "debug_empty", "stderr_empty", "localtime", "strflocaltime", "jn", "yn"];
+/// environment, the log, the host's clock and time zone), may count to two thousand million in one step, or panic on
+/// the least number there is (`implode`; ours is below).
+const LEFT_OUT: [&str; 10] =
+    ["halt", "env", "now", "debug_empty", "stderr_empty", "localtime", "strflocaltime", "jn", "yn", "implode"];
 
 /// Definitions of jaq that stand on what is left out.
 const DEFS_LEFT_OUT: [&str; 4] = ["stderr", "debug", "halt", "halt_error"];
@@ -111,10 +112,11 @@ fn tick<const STEPS: usize>() -> Native<Jq> {
 }
 
 fn ours() -> impl Iterator<Item = Fun<Jq>> {
-    let filters: [jaq_core::native::Filter<jaq_core::RunPtr<Jq>>; 9] = [
+    let filters: [jaq_core::native::Filter<jaq_core::RunPtr<Jq>>; 10] = [
         ("now", v(0), |cv| box_once(Ok(V::from(cv.0.data().now as f64 / 1000.0)))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("tojson", v(0), |cv| bome(Ok(V::text(json::text(&cv.1))))),
+        ("implode", v(0), |cv| bome(implode(&cv.1))),
         ("length", v(0), |cv| bome(length(cv.1))),
         ("contains", v(1), |cv| unary(cv, |outer, inner| Ok(V::from(contains(outer.val(), inner.val()))))),
         ("has", v(1), |cv| unary(cv, |value, key| Ok(V::from(value.find(&key)?.is_some())))),
@@ -145,6 +147,17 @@ fn list(value: &V) -> Result<&[Val], Error> {
 fn from_json(value: &V) -> ValR {
     let text = text(value)?;
     json::parse(text).map_err(|reason| Error::str(format_args!("cannot read {value} as JSON: {reason}")))
+}
+
+/// A text of the characters with these numbers.
+fn implode(value: &V) -> ValR {
+    let character = |val: &Val| {
+        charge(1);
+        let number = whole(&V::scalar(val.clone()));
+        let found = number.and_then(|number| char::from_u32(u32::try_from(number).ok()?));
+        found.ok_or_else(|| Error::str("only the numbers of Unicode characters make a text"))
+    };
+    Ok(V::text(list(value)?.iter().map(character).collect::<Result<_, _>>()?))
 }
 
 fn length(value: V) -> ValR {

@@ -36,11 +36,11 @@ const FIRST_STACK: usize = 768 << 10;
 
 /// The stack of a longer run. It is only touched as far as it is used. What a filter may call itself deep is kept to some
 /// MiB, since each output of the innermost call passes through all of them.
-const STACK: usize = 24 << 20;
+const STACK: usize = 40 << 20;
 
 /// What must remain of it at any time: room to free a chain of twenty thousand links (see [`funs::DEAR`]), each in a
-/// call of the one before. That takes 200 bytes a link, and four times as much without optimisation.
-const ROOM: usize = 16 << 20;
+/// call of the one before. Without optimisation that takes more than a KiB a link.
+const ROOM: usize = 32 << 20;
 
 /// What the interpreter works with.
 pub(crate) struct Jq;
