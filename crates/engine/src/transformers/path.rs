@@ -98,7 +98,32 @@ impl Path {
     /// # Errors
     /// `wrong_type` where something else stands on the way, `list_too_short` where a list has no such item.
     pub fn set(&self, root: &mut Value, value: Value) -> Result<(), Problem> {
-        set_at(&self.steps, root, value)
+        if self.wildcards() == 0 {
+            return put(&self.steps, root, value);
+        }
+        self.place(root, &mut |place, steps| put(steps, place, value.clone()))
+    }
+
+    /// Puts a value there as [`Path::set`] does, but only where there is none or `null`.
+    ///
+    /// # Errors
+    /// As for [`Path::set`].
+    pub fn set_missing(&self, root: &mut Value, value: &Value) -> Result<(), Problem> {
+        self.place(root, &mut |place, steps| match steps.iter().try_fold(&*place, |here, step| step.child(here)) {
+            None | Some(Value::Null) => put(steps, place, value.clone()),
+            Some(_) => Ok(()),
+        })
+    }
+
+    /// Calls `put` with every value that the path fits up to its last wildcard, and the steps after that.
+    fn place(
+        &self,
+        root: &mut Value,
+        put: &mut dyn FnMut(&mut Value, &[Step]) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let wild = self.steps.iter().rposition(Step::is_wildcard).map_or(0, |last| last + 1);
+        let (outer, inner) = self.steps.split_at(wild);
+        change_at(outer, root, &mut |place| put(place, inner))
     }
 
     /// The value there, made (as `null`) if it is missing, with all on the way.
@@ -106,11 +131,7 @@ impl Path {
     /// # Errors
     /// As for [`Path::set`]. A path with wildcards cannot be made.
     pub fn make<'v>(&self, root: &'v mut Value) -> Result<&'v mut Value, Problem> {
-        let mut here = root;
-        for (at, step) in self.steps.iter().enumerate() {
-            here = make_child(step, here).map_err(|problem| problem.at(pointer(&self.steps[..at])))?;
-        }
-        Ok(here)
+        make(&self.steps, root)
     }
 
     /// The same place as a JSON pointer.
@@ -250,16 +271,18 @@ fn each_child(
     }
 }
 
-fn set_at(steps: &[Step], target: &mut Value, value: Value) -> Result<(), Problem> {
-    let Some((step, rest)) = steps.split_first() else {
-        *target = value;
-        return Ok(());
-    };
-    if step.is_wildcard() {
-        return each_child(step, target, &mut |_, child| set_at(rest, child, value.clone()));
+/// Puts a value at the end of steps without wildcards.
+fn put(steps: &[Step], target: &mut Value, value: Value) -> Result<(), Problem> {
+    *make(steps, target)? = value;
+    Ok(())
+}
+
+fn make<'v>(steps: &[Step], root: &'v mut Value) -> Result<&'v mut Value, Problem> {
+    let mut here = root;
+    for (at, step) in steps.iter().enumerate() {
+        here = make_child(step, here).map_err(|problem| problem.at(pointer(&steps[..at])))?;
     }
-    let child = make_child(step, target)?;
-    set_at(rest, child, value).map_err(|problem| problem.within(&step.token()))
+    Ok(here)
 }
 
 /// The child that a step leads to, made if it is missing.

@@ -44,27 +44,12 @@ impl FromOptions for Set {
 impl Transform for Set {
     fn apply(&self, mut payload: Value, _: &mut TransformContext) -> Result<Vec<Value>, Problem> {
         for (path, value) in &self.values {
-            if !self.only_missing {
-                path.set(&mut payload, value.clone())?;
-            } else if path.wildcards() == 0 {
-                if path.find(&payload).is_none_or(Value::is_null) {
-                    path.set(&mut payload, value.clone())?;
-                }
+            if self.only_missing {
+                path.set_missing(&mut payload, value)?;
             } else {
-                fill(path, &mut payload, value)?;
+                path.set(&mut payload, value.clone())?;
             }
         }
         Ok(vec![payload])
     }
-}
-
-/// Sets a value under every parent that lacks it.
-fn fill(path: &Path, payload: &mut Value, value: &Value) -> Result<(), Problem> {
-    let last_wildcard = path.steps().iter().rposition(super::path::Step::is_wildcard).unwrap_or(0);
-    let (outer, inner) = path.steps().split_at(last_wildcard + 1);
-    let inner = Path::new(inner.to_vec());
-    Path::new(outer.to_vec()).change(payload, &mut |parent| match inner.find(parent) {
-        None | Some(Value::Null) => inner.set(parent, value.clone()),
-        Some(_) => Ok(()),
-    })
 }

@@ -3,7 +3,7 @@
 use super::options::{FromOptions, path};
 use super::path::Path;
 use minijinja::value::{Serde, merge_maps};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior};
 use model::{Problem, Transform, TransformContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ const MAX_TEXT: usize = 64 << 10;
 
 /// What rendering may cost: one for each instruction and for each 64 bytes made, so a text has at most 64 MB.
 const FUEL: u64 = 1_000_000;
+const BYTES_PER_FUEL: usize = 64;
 
 /// How deep macros and recursive loops may call.
 const MAX_CALLS: usize = 50;
@@ -57,6 +58,7 @@ impl FromOptions for Template {
         // Lets an error name the variable that is missing.
         environment.set_debug(true);
         environment.remove_global("debug");
+        environment.add_filter("tojson", to_json);
         let added = environment.add_template_owned(NAME, options.template);
         added.map_err(|error| vec![describe("wrong_template", &error).at("template")])?;
         Ok(Self { to, environment })
@@ -76,7 +78,39 @@ impl Template {
         let fields = minijinja::Value::from(Serde(payload));
         let whole = minijinja::context! { payload => fields.clone() };
         // A member that is itself called "payload" comes first.
-        self.environment.get_template(NAME)?.render(merge_maps([fields, whole]))
+        self.environment.get_template(NAME)?.render(merge_maps([whole, fields]))
+    }
+}
+
+/// JSON on one line, as it would be sent. Jinja's own filter escapes it for HTML.
+fn to_json(state: &State, value: &minijinja::Value) -> Result<String, Error> {
+    let mut text = Metered { state, text: Vec::new(), unpaid: 0 };
+    serde_json::to_writer(&mut text, value).map_err(|error| match state.consume_fuel(0) {
+        Err(out_of_fuel) => out_of_fuel,
+        Ok(()) => Error::new(ErrorKind::BadSerialization, error.to_string()),
+    })?;
+    String::from_utf8(text.text).map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
+}
+
+/// Text that is paid for while it is written.
+struct Metered<'a, 'env> {
+    state: &'a State<'a, 'env>,
+    text: Vec<u8>,
+    unpaid: usize,
+}
+
+impl std::io::Write for Metered<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.unpaid += bytes.len();
+        let fuel = self.unpaid / BYTES_PER_FUEL;
+        self.unpaid %= BYTES_PER_FUEL;
+        self.state.consume_fuel(fuel as u64).map_err(std::io::Error::other)?;
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

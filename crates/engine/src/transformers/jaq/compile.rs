@@ -1,8 +1,8 @@
 //! Filter text into a program.
 
 use super::funs::{self, HIDDEN};
-use super::term::{self, Pay};
-use super::{Jq, Program, STACK};
+use super::term;
+use super::{Jq, Program};
 use jaq_core::Compiler;
 use jaq_core::compile::Undefined;
 use jaq_core::load::{Arena, File, Lexer, Loader, Parser, parse};
@@ -11,14 +11,18 @@ use model::{Problem, suggest};
 /// The longest filter text, in bytes.
 const MAX_TEXT: usize = 32 << 10;
 
+/// Stack for reading the longest text, four KiB for each byte and two for what follows. It is only touched as far as it is
+/// used.
+const PARSER_STACK: usize = 6 * 1024 * MAX_TEXT;
+
 /// The most terms in each other.
 const MAX_NESTING: usize = 1_000;
 
 /// Stack for one level of terms, between two charges. Measured in a build without optimisation, where it is largest.
 const LEVEL: usize = 6 << 10;
 
-/// Stack for what is below all terms.
-const GROUND: usize = 96 << 10;
+/// Stack for what is below all terms, and to free the chains that a short run can make.
+const GROUND: usize = 192 << 10;
 
 /// The definition that the filter becomes.
 const MAIN: &str = "__main";
@@ -62,7 +66,7 @@ pub(crate) fn compile(text: &str) -> Result<Program, Vec<Problem>> {
         return Err(vec![Problem::new("wrong_filter", reason).hint("use several jq transformers after each other")]);
     }
     // The parser calls itself for every term in a term, so the longest text decides how much stack it needs.
-    stacker::grow(4 * STACK, || compile_here(text))
+    stacker::grow(PARSER_STACK, || compile_here(text))
 }
 
 fn compile_here(text: &str) -> Result<Program, Vec<Problem>> {
@@ -72,14 +76,17 @@ fn compile_here(text: &str) -> Result<Program, Vec<Problem>> {
         let reason = format!("the filter is nested {depth} levels deep, {MAX_NESTING} are allowed");
         return Err(vec![Problem::new("wrong_filter", reason)]);
     }
-    if let Some(name) = term::find_name(&mut main, &|name| name.starts_with(HIDDEN)) {
+    let names = term::names(&mut main);
+    if let Some(name) = names.iter().find(|name| name.starts_with(HIDDEN)) {
         return Err(vec![at(text, name, format!("names that start with {HIDDEN} are not for use: \"{name}\""))]);
     }
-    let library = funs::definitions().map(|def| term::meter(def, Pay::Recursive));
-    let main = term::meter(parse::Def { name: MAIN, args: Vec::new(), body: main }, Pay::Always);
+    let library = funs::needed(names);
+    let own = term::defined(&mut main);
+    term::pay_for_outputs(&mut main, &own, true);
+    let main = term::pay_for_calls(parse::Def { name: MAIN, args: Vec::new(), body: main }, true);
     let arena = Arena::default();
     let file = File { code: MAIN, path: () };
-    let modules = Loader::new(library.chain([main])).load(&arena, file);
+    let modules = Loader::new(library.into_iter().chain([main])).load(&arena, file);
     // A filter text without imports that was parsed already loads, so what is wrong is said below.
     let modules = modules.map_err(|_| vec![Problem::new("wrong_filter", "the filter cannot be loaded")])?;
     let filter = Compiler::<_, Jq>::default().with_funs(funs::natives()).compile(modules).map_err(|errors| {
@@ -122,13 +129,15 @@ fn undefined(text: &str, name: &str, kind: &Undefined) -> Problem {
         return problem.hint(*hint);
     }
     let Undefined::Filter(given) = kind else { return problem };
-    let known: Vec<(&str, usize)> = funs::definitions()
-        .map(|def| (def.name, def.args.len()))
+    let known: Vec<(&str, usize)> = funs::library()
+        .iter()
+        .map(|definition| (definition.def.name, definition.def.args.len()))
         .chain(funs::natives().map(|(name, args, _)| (name, args.len())))
         .filter(|(name, _)| !name.starts_with(HIDDEN))
         .collect();
     let mut counts: Vec<String> =
         known.iter().filter(|(known, _)| *known == name).map(|(_, count)| count.to_string()).collect();
+    counts.sort();
     counts.dedup();
     if !counts.is_empty() {
         let hint = format!("\"{name}\" takes {} arguments, not {given}", counts.join(" or "));

@@ -1,18 +1,22 @@
 //! The filters there are: those of jq that depend on nothing but the payload.
 
 use super::budget::charge;
-use super::value::{Error, V, ValR, positions, weigh};
+use super::term;
+use super::value::{Error, V, ValR, positions, weigh, whole};
 use super::{Jq, json};
 use jaq_core::Native;
 use jaq_core::box_iter::box_once;
 use jaq_core::load::{self, parse::Def};
 use jaq_core::native::{Fun, bome, run, unary, v};
 use jaq_json::{Num, Val};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// Native filters of jaq that are left out: they end the process, read or write what is outside of the payload (the
-/// environment, the log, the host's clock and time zone), or may count to two thousand million in one step.
-const LEFT_OUT: [&str; 9] =
-    ["halt", "env", "now", "debug_empty", "stderr_empty", "localtime", "strflocaltime", "jn", "yn"];
+/// environment, the log, the host's clock and time zone), may count to two thousand million in one step, or panic on
+/// the least number there is (`implode`; ours is below).
+const LEFT_OUT: [&str; 10] =
+    ["halt", "env", "now", "debug_empty", "stderr_empty", "localtime", "strflocaltime", "jn", "yn", "implode"];
 
 /// Definitions of jaq that stand on what is left out.
 const DEFS_LEFT_OUT: [&str; 4] = ["stderr", "debug", "halt", "halt_error"];
@@ -35,6 +39,10 @@ pub(super) const TICK: &str = "__tick";
 /// a chain of millions would take all the stack.
 pub(super) const DEAR_TICK: &str = "__dear_tick";
 
+/// Steps for what makes a chain longer that is freed link by link, each a call deeper: so ten million steps make a
+/// chain of twenty thousand, for which [`super::STACK`] has room.
+pub(super) const DEAR: usize = 500;
+
 /// Every native filter.
 pub(super) fn natives() -> impl Iterator<Item = Fun<Jq>> {
     let theirs = jaq_core::funs().chain(jaq_std::funs()).filter(|(name, ..)| !LEFT_OUT.contains(name));
@@ -42,11 +50,42 @@ pub(super) fn natives() -> impl Iterator<Item = Fun<Jq>> {
         let ours = WRAPPED.iter().find(|(wrapped, _)| *wrapped == name);
         (ours.map_or(name, |(_, ours)| *ours), args, fun)
     });
-    theirs.chain(ours()).chain([(TICK, v(0), tick::<1>()), (DEAR_TICK, v(0), tick::<100>())])
+    theirs.chain(ours()).chain([(TICK, v(0), tick::<5>()), (DEAR_TICK, v(0), tick::<DEAR>())])
 }
 
-/// Every definition, in jq, of the library. Each sees those before it.
-pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+/// A definition of the library, written in jq.
+pub(super) struct Definition {
+    pub(super) def: Def<&'static str>,
+    /// What it calls.
+    calls: BTreeSet<&'static str>,
+}
+
+/// Every definition of the library. Each sees those before it.
+pub(super) fn library() -> &'static [Definition] {
+    static LIBRARY: OnceLock<Vec<Definition>> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let definition = |mut def: Def<&'static str>| {
+            let calls = term::names(&mut def.body);
+            Definition { def: term::pay_for_calls(def, false), calls }
+        };
+        definitions().map(definition).collect()
+    })
+}
+
+/// The definitions that these names lead to: compiling all of them takes more time and memory than most filters.
+pub(super) fn needed(mut names: BTreeSet<&str>) -> Vec<Def<&'static str>> {
+    let mut needed = Vec::new();
+    for definition in library().iter().rev() {
+        if names.contains(definition.def.name) {
+            names.extend(&definition.calls);
+            needed.push(definition.def.clone());
+        }
+    }
+    needed.reverse();
+    needed
+}
+
+fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     let theirs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let theirs = theirs.filter(|def| !DEFS_LEFT_OUT.contains(&def.name));
     parse(include_str!("first.jq")).chain(theirs).chain(parse(include_str!("last.jq")))
@@ -73,10 +112,11 @@ fn tick<const STEPS: usize>() -> Native<Jq> {
 }
 
 fn ours() -> impl Iterator<Item = Fun<Jq>> {
-    let filters: [jaq_core::native::Filter<jaq_core::RunPtr<Jq>>; 9] = [
+    let filters: [jaq_core::native::Filter<jaq_core::RunPtr<Jq>>; 10] = [
         ("now", v(0), |cv| box_once(Ok(V::from(cv.0.data().now as f64 / 1000.0)))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("tojson", v(0), |cv| bome(Ok(V::text(json::text(&cv.1))))),
+        ("implode", v(0), |cv| bome(implode(&cv.1))),
         ("length", v(0), |cv| bome(length(cv.1))),
         ("contains", v(1), |cv| unary(cv, |outer, inner| Ok(V::from(contains(outer.val(), inner.val()))))),
         ("has", v(1), |cv| unary(cv, |value, key| Ok(V::from(value.find(&key)?.is_some())))),
@@ -107,6 +147,17 @@ fn list(value: &V) -> Result<&[Val], Error> {
 fn from_json(value: &V) -> ValR {
     let text = text(value)?;
     json::parse(text).map_err(|reason| Error::str(format_args!("cannot read {value} as JSON: {reason}")))
+}
+
+/// A text of the characters with these numbers.
+fn implode(value: &V) -> ValR {
+    let character = |val: &Val| {
+        charge(1);
+        let number = whole(&V::scalar(val.clone()));
+        let found = number.and_then(|number| char::from_u32(u32::try_from(number).ok()?));
+        found.ok_or_else(|| Error::str("only the numbers of Unicode characters make a text"))
+    };
+    Ok(V::text(list(value)?.iter().map(character).collect::<Result<_, _>>()?))
 }
 
 fn length(value: V) -> ValR {
@@ -176,7 +227,8 @@ fn bsearch(value: &V, wanted: &V) -> ValR {
 fn charge_match(value: V, pattern: V) -> ValR {
     let size = pattern_size(text(&pattern)?);
     charge(size);
-    charge(text(&value)?.len().saturating_mul(size) / 32);
+    let length = text(&value)?.len();
+    charge(length / 4 + length.saturating_mul(size) / 32);
     Ok(value)
 }
 

@@ -1,5 +1,7 @@
 //! The jq language, bounded: a filter sees one payload and the engine's time, and always ends.
 
+#[cfg(test)]
+mod bounds_tests;
 mod budget;
 mod compile;
 mod funs;
@@ -32,9 +34,13 @@ const FIRST_STEPS: u64 = 5_000;
 /// Stack without which a run is not even tried where it was called.
 const FIRST_STACK: usize = 768 << 10;
 
-/// The stack of a longer run. It is only touched as far as it is used. `reach` and dear ticks (see [`value`] and
-/// [`funs`]) keep every chain that could be freed by recursion to a hundred thousand links.
-const STACK: usize = 64 << 20;
+/// The stack of a longer run. It is only touched as far as it is used. What a filter may call itself deep is kept to some
+/// MiB, since each output of the innermost call passes through all of them.
+const STACK: usize = 40 << 20;
+
+/// What must remain of it at any time: room to free a chain of twenty thousand links (see [`funs::DEAR`]), each in a
+/// call of the one before. Without optimisation that takes more than a KiB a link.
+const ROOM: usize = 32 << 20;
 
 /// What the interpreter works with.
 pub(crate) struct Jq;
@@ -76,6 +82,10 @@ impl Program {
     /// `jq_failed` where the filter raised an error, `jq_too_costly` where it passed a bound, `jq_not_json` where an
     /// output is no JSON, `too_deep` where the payload is nested too deep.
     pub(crate) fn run(&self, payload: &Value, now: Millis) -> Result<Vec<Value>, Problem> {
+        self.run_within(payload, now, MAX_STEPS)
+    }
+
+    fn run_within(&self, payload: &Value, now: Millis, steps: u64) -> Result<Vec<Value>, Problem> {
         let first = Limits { steps: FIRST_STEPS, bytes: MAX_BYTES, stack: self.stack };
         let enough = stacker::remaining_stack().is_some_and(|rest| rest > FIRST_STACK.max(2 * self.stack));
         if enough {
@@ -86,7 +96,7 @@ impl Program {
                 Ok(outputs) => return outputs,
             }
         }
-        let all = Limits { steps: MAX_STEPS, ..first };
+        let all = Limits { steps, stack: ROOM + self.stack, ..first };
         stacker::grow(STACK, || budget::within(all, || self.outputs(payload, now)).map_err(stopped)?)
     }
 

@@ -4,6 +4,7 @@ use super::funs::{DEAR_TICK, TICK};
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::path::Part;
+use std::collections::BTreeSet;
 
 /// The terms right below a term, the bodies of its definitions among them.
 fn children<'t, 's>(term: &'t mut Term<&'s str>) -> Vec<&'t mut Term<&'s str>> {
@@ -56,25 +57,43 @@ fn pattern_terms<'t, 's>(pattern: &'t mut Pattern<&'s str>) -> Vec<&'t mut Term<
     }
 }
 
-/// How many terms stand in each other; the parts of a text or an object form a chain when they are compiled.
+/// How many terms stand in each other. What stands side by side in a text, an object, a path or a pattern forms a chain
+/// when it is compiled or run, so it counts too.
 pub(super) fn depth(term: &mut Term<&str>) -> usize {
     let chain = match term {
         Term::Str(_, parts) => parts.len(),
         Term::Obj(entries) => entries.len(),
         Term::IfThenElse(branches, _) => branches.len(),
+        Term::Path(_, path) => path.0.len(),
+        Term::Call(_, args) => args.len(),
+        Term::Fold(_, _, pattern, _) | Term::BinOp(_, BinaryOp::Pipe(Some(pattern)), _) => variables(pattern),
         _ => 0,
     };
     1 + chain + children(term).into_iter().map(depth).max().unwrap_or(0)
 }
 
-/// The first name, of a call or a definition, that `wanted` holds for.
-pub(super) fn find_name<'s>(term: &mut Term<&'s str>, wanted: &dyn Fn(&str) -> bool) -> Option<&'s str> {
-    let own = match term {
-        Term::Call(name, _) | Term::Str(Some(name), _) => Some(*name).filter(|name| wanted(name)),
-        Term::Def(defs, _) => defs.iter().map(|def| def.name).find(|name| wanted(name)),
-        _ => None,
-    };
-    own.or_else(|| children(term).into_iter().find_map(|term| find_name(term, wanted)))
+fn variables(pattern: &Pattern<&str>) -> usize {
+    1 + match pattern {
+        Pattern::Var(_) => 0,
+        Pattern::Arr(patterns) => patterns.iter().map(variables).sum(),
+        Pattern::Obj(entries) => entries.iter().map(|(_, pattern)| variables(pattern)).sum::<usize>(),
+    }
+}
+
+/// Every name that is called or defined.
+pub(super) fn names<'s>(term: &mut Term<&'s str>) -> BTreeSet<&'s str> {
+    let mut names = BTreeSet::new();
+    collect_names(term, &mut names);
+    names
+}
+
+fn collect_names<'s>(term: &mut Term<&'s str>, names: &mut BTreeSet<&'s str>) {
+    match term {
+        Term::Call(name, _) | Term::Str(Some(name), _) => drop(names.insert(name)),
+        Term::Def(defs, _) => names.extend(defs.iter().map(|def| def.name)),
+        _ => {}
+    }
+    children(term).into_iter().for_each(|term| collect_names(term, names));
 }
 
 fn calls(term: &mut Term<&str>, name: &str, arity: usize) -> bool {
@@ -86,37 +105,81 @@ fn calls(term: &mut Term<&str>, name: &str, arity: usize) -> bool {
     itself || children(term).into_iter().any(|term| calls(term, name, arity))
 }
 
-/// Which definitions pay for being called.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pay {
-    /// Those that call themselves: enough where the depth of all others is known.
-    Recursive,
-    /// Every one.
-    Always,
-}
-
-/// Makes a definition, and those in it, pay for each call. There is no loop in jq but recursion and the generators of
-/// the library, whose values are paid for.
-pub(super) fn meter<'s>(mut def: Def<&'s str>, pay: Pay) -> Def<&'s str> {
+/// Makes a definition, and those in it, pay for each call if it calls itself. There is no loop in jq but this and the
+/// native generators, whose values are paid for. With `all`, others pay too: for the stack they take.
+pub(super) fn pay_for_calls<'s>(mut def: Def<&'s str>, all: bool) -> Def<&'s str> {
     let recursive = calls(&mut def.body, def.name, def.args.len());
     let takes_filters = def.args.iter().any(|arg| !arg.starts_with('$'));
-    let tick = match (recursive, takes_filters) {
-        (true, true) => Some(DEAR_TICK),
-        (true, false) => Some(TICK),
-        (false, _) => (pay == Pay::Always).then_some(TICK),
-    };
-    meter_definitions(&mut def.body, pay);
-    if let Some(tick) = tick {
-        let tick = Term::Call(tick, Vec::new());
-        def.body = Term::BinOp(Box::new(tick), BinaryOp::Pipe(None), Box::new(def.body));
+    pay_in(&mut def.body, all);
+    if recursive || all {
+        let tick = Term::Call(if recursive && takes_filters { DEAR_TICK } else { TICK }, Vec::new());
+        def.body = pipe(tick, def.body);
     }
     def
 }
 
-fn meter_definitions(term: &mut Term<&str>, pay: Pay) {
+fn pay_in(term: &mut Term<&str>, all: bool) {
     if let Term::Def(defs, inner) = term {
-        *defs = std::mem::take(defs).into_iter().map(|def| meter(def, pay)).collect();
-        return meter_definitions(inner, pay);
+        *defs = std::mem::take(defs).into_iter().map(|def| pay_for_calls(def, all)).collect();
+        return pay_in(inner, all);
     }
-    children(term).into_iter().for_each(|term| meter_definitions(term, pay));
+    children(term).into_iter().for_each(|term| pay_in(term, all));
+}
+
+fn pipe<'s>(left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
+    Term::BinOp(Box::new(left), BinaryOp::Pipe(None), Box::new(right))
+}
+
+/// Makes a filter pay for each output of its own definitions: in `def r: ., (r | .)` the last output passes through all
+/// calls before it. A call whose outputs are those of the caller (`tail`) passes nothing on, and must stay as it is: only
+/// then it takes no stack.
+pub(super) fn pay_for_outputs(term: &mut Term<&str>, own: &BTreeSet<&str>, tail: bool) {
+    let is_own = match term {
+        Term::Call(name, _) | Term::Str(Some(name), _) => own.contains(name),
+        _ => false,
+    };
+    match term {
+        Term::BinOp(left, op, right) => {
+            let (left_tail, right_tail) = match op {
+                BinaryOp::Comma => (tail, tail),
+                BinaryOp::Alt | BinaryOp::Pipe(_) => (false, tail),
+                _ => (false, false),
+            };
+            pay_for_outputs(left, own, left_tail);
+            pay_for_outputs(right, own, right_tail);
+            if let BinaryOp::Pipe(Some(pattern)) = op {
+                pattern_terms(pattern).into_iter().for_each(|term| pay_for_outputs(term, own, false));
+            }
+        }
+        Term::IfThenElse(branches, otherwise) => {
+            for (condition, then) in branches {
+                pay_for_outputs(condition, own, false);
+                pay_for_outputs(then, own, tail);
+            }
+            otherwise.iter_mut().for_each(|otherwise| pay_for_outputs(otherwise, own, tail));
+        }
+        Term::Fold("foreach", items, pattern, args) => {
+            pay_for_outputs(items, own, false);
+            pattern_terms(pattern).into_iter().for_each(|term| pay_for_outputs(term, own, false));
+            args.iter_mut().enumerate().for_each(|(at, arg)| pay_for_outputs(arg, own, tail && at == 2));
+        }
+        Term::Def(defs, inner) => {
+            defs.iter_mut().for_each(|def| pay_for_outputs(&mut def.body, own, true));
+            pay_for_outputs(inner, own, tail);
+        }
+        _ => children(term).into_iter().for_each(|term| pay_for_outputs(term, own, false)),
+    }
+    if is_own && !tail {
+        *term = pipe(std::mem::take(term), Term::Call(TICK, Vec::new()));
+    }
+}
+
+/// The names of the definitions in a term.
+pub(super) fn defined<'s>(term: &mut Term<&'s str>) -> BTreeSet<&'s str> {
+    let mut names: BTreeSet<_> = match term {
+        Term::Def(defs, _) => defs.iter().map(|def| def.name).collect(),
+        _ => BTreeSet::new(),
+    };
+    children(term).into_iter().for_each(|term| names.extend(defined(term)));
+    names
 }

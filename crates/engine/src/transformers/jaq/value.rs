@@ -1,6 +1,7 @@
 //! Values of the jq language: those of `jaq_json`, with a price on everything that is done to them.
 
 use super::budget::{Stop, charge, charge_bytes, stop};
+use super::funs::DEAR;
 use super::json;
 use jaq_core::box_iter::{BoxIter, box_once};
 use jaq_core::path::Opt;
@@ -13,9 +14,9 @@ use std::sync::Arc;
 /// The deepest value, as deep as JSON text is read.
 pub(crate) const MAX_DEPTH: u32 = 128;
 
-/// Steps that one may walk into nothing (`null | .a.b.c …`) or slice again and again before each costs more: in a
-/// path expression every such step is kept in a list, and freeing a list of millions would take all the stack.
-const FREE_REACH: u32 = 1_000;
+/// Steps that one may walk into nothing (`null | .a.b.c …`) or slice again and again before each is dear: in a
+/// path expression every such step is a link of a list.
+const FREE_REACH: u32 = 100;
 
 /// Bytes of a value inside a list.
 const SLOT: usize = 24;
@@ -77,7 +78,7 @@ impl V {
 
     fn walked(mut self, reach: u32) -> Self {
         self.reach = reach.saturating_add(1);
-        charge(if self.reach > FREE_REACH { 100 } else { 1 });
+        charge(if self.reach > FREE_REACH { DEAR } else { 1 });
         self
     }
 
@@ -86,7 +87,10 @@ impl V {
         charge(1);
         Ok(match (&self.val, &index.val) {
             (Val::Null, _) => None,
-            (Val::Obj(map), Val::TStr(_)) => map.get(&index.val).map(|val| self.child(val.clone())),
+            (Val::Obj(map), Val::TStr(_)) => {
+                weigh(&index.val);
+                map.get(&index.val).map(|val| self.child(val.clone()))
+            }
             (Val::Arr(list), Val::Num(_)) => {
                 let at = whole(index).ok_or_else(|| Error::typ(index.clone(), "integer"))?;
                 position(at, list.len()).map(|at| self.child(list[at].clone()))
@@ -205,7 +209,10 @@ impl Clone for V {
 
 impl ValT for V {
     fn from_num(text: &str) -> ValR {
-        Val::from_num(text).map(Self::scalar).map_err(|_| Error::str("not a number"))
+        match Val::from_num(text) {
+            Ok(val @ Val::Num(Num::Int(_) | Num::BigInt(_))) => Ok(Self::scalar(val)),
+            _ => text.parse::<f64>().map(Self::from).map_err(|_| Error::str("not a number")),
+        }
     }
 
     fn from_map<I: IntoIterator<Item = (Self, Self)>>(entries: I) -> ValR {
@@ -216,6 +223,7 @@ impl ValT for V {
             if !matches!(key.val, Val::TStr(_)) {
                 return Err(Error::typ(key, "key of an object, which must be a string"));
             }
+            weigh(&key.val);
             charge_bytes(ENTRY);
             depth = depth.max(value.depth);
             map.insert(key.val, value.val);
@@ -308,6 +316,7 @@ impl ValT for V {
             }
             (val @ (Val::Obj(_) | Val::Null), Val::TStr(_)) => {
                 let mut map = if let Val::Obj(map) = val { map } else { Arc::default() };
+                weigh(&index.val);
                 charge_bytes(if Arc::get_mut(&mut map).is_some() { ENTRY } else { map.len() * ENTRY });
                 let old = Arc::make_mut(&mut map).get_mut(&index.val).map(std::mem::take);
                 let value = f(old.map_or(Self::scalar(Val::Null), |val| parent.child(val))).next().transpose()?;
