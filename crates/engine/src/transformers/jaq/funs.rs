@@ -122,7 +122,7 @@ fn ours() -> impl Iterator<Item = Fun<Jq>> {
         ("has", v(1), |cv| unary(cv, |value, key| Ok(V::from(value.find(&key)?.is_some())))),
         ("indices", v(1), |cv| unary(cv, |value, part| indices(&value, &part))),
         ("bsearch", v(1), |cv| unary(cv, |list, value| bsearch(&list, &value))),
-        ("__charge_match", v(1), |cv| unary(cv, charge_match)),
+        ("__charge_match", v(1), |cv| unary(cv, |value, pattern| charge_match(value, &pattern))),
     ];
     filters.into_iter().map(run::<Jq>)
 }
@@ -224,8 +224,8 @@ fn bsearch(value: &V, wanted: &V) -> ValR {
 }
 
 /// What looking for a pattern costs: at worst, length times size.
-fn charge_match(value: V, pattern: V) -> ValR {
-    let size = pattern_size(text(&pattern)?);
+fn charge_match(value: V, pattern: &V) -> ValR {
+    let size = pattern_size(text(pattern)?);
     charge(size);
     let length = text(&value)?.len();
     charge(length / 4 + length.saturating_mul(size) / 32);

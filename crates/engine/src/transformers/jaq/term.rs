@@ -107,7 +107,7 @@ fn calls(term: &mut Term<&str>, name: &str, arity: usize) -> bool {
 
 /// Makes a definition, and those in it, pay for each call if it calls itself. There is no loop in jq but this and the
 /// native generators, whose values are paid for. With `all`, others pay too: for the stack they take.
-pub(super) fn pay_for_calls<'s>(mut def: Def<&'s str>, all: bool) -> Def<&'s str> {
+pub(super) fn pay_for_calls(mut def: Def<&str>, all: bool) -> Def<&str> {
     let recursive = calls(&mut def.body, def.name, def.args.len());
     let takes_filters = def.args.iter().any(|arg| !arg.starts_with('$'));
     pay_in(&mut def.body, all);

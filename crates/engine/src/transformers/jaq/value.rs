@@ -195,6 +195,19 @@ pub(crate) fn weigh(val: &Val) {
     }
 }
 
+/// Pays for comparing two values: at most the smaller one is looked at.
+fn weigh_pair(left: &Val, right: &Val) {
+    match (left, right) {
+        (Val::TStr(l), Val::TStr(r)) => charge(1 + l.len().min(r.len()) / 64),
+        (Val::Arr(l), Val::Arr(r)) => weigh_all(if l.len() < r.len() { l } else { r }),
+        (Val::Obj(l), Val::Obj(r)) if !l.is_empty() && !r.is_empty() => {
+            charge(l.len() + r.len());
+            weigh(if l.len() < r.len() { left } else { right });
+        }
+        _ => charge(1),
+    }
+}
+
 fn weigh_all(list: &[Val]) {
     charge(1);
     list.iter().for_each(weigh);
@@ -277,7 +290,7 @@ impl ValT for V {
                 return Err(Error::typ(bound.clone(), "integer"));
             }
         }
-        let bound = |bound: Option<&Self>| bound.and_then(whole).map(|at| Val::from(at));
+        let bound = |bound: Option<&Self>| bound.and_then(whole).map(Val::from);
         let (start, end) = (bound(range.start), bound(range.end));
         match &self.val {
             Val::Null => return Ok(self),
@@ -504,8 +517,7 @@ impl FromIterator<V> for V {
 
 impl Ord for V {
     fn cmp(&self, other: &Self) -> Ordering {
-        weigh(&self.val);
-        weigh(&other.val);
+        weigh_pair(&self.val, &other.val);
         self.val.cmp(&other.val)
     }
 }
@@ -518,8 +530,7 @@ impl PartialOrd for V {
 
 impl PartialEq for V {
     fn eq(&self, other: &Self) -> bool {
-        weigh(&self.val);
-        weigh(&other.val);
+        weigh_pair(&self.val, &other.val);
         self.val == other.val
     }
 }
