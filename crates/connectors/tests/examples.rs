@@ -1,5 +1,7 @@
 //! Examples are valid for every schema of the Mistral catalogue.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use connectors::mistral::catalogue::catalogue;
 use connectors::openapi::catalogue::{BodyKind, Catalogue, Location};
 use connectors::openapi::example::{Fill, example, example_request};

@@ -6,7 +6,7 @@ use crate::parameter::{self, Parameter};
 use crate::refusal::{Fault, Refusal};
 use crate::{faults, wire};
 use bytes::Bytes;
-use connectors::openapi::catalogue::{BodyKind, Catalogue, Encoding, Stream};
+use connectors::openapi::catalogue::{BodyKind, Catalogue, Encoding};
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use model::Credential;
@@ -218,15 +218,9 @@ fn body(
         }
     };
     match read {
-        Ok((mut payload, files)) => {
+        Ok((payload, files)) => {
             let rule = operation.body_rule(catalogue);
-            // Where streaming is a choice, the body's schema may be that of the twin that does not stream.
-            let choice = payload.get_mut("stream").filter(|_| operation.entry.stream == Stream::Optional);
-            let streams = choice.filter(|stream| **stream == Value::Bool(true)).map(|stream| *stream = false.into());
             problems.extend(rule.map(|rule| faults::find(rule, &payload, &["body"])).unwrap_or_default());
-            if streams.is_some() {
-                payload["stream"] = true.into();
-            }
             (payload, files)
         }
         Err(found) => {

@@ -1,7 +1,7 @@
 //! A stand-in for the Mistral API: a real HTTP server made from the same catalogue, with state of its own.
 //!
-//! A request is judged to the letter ([`judge`]), answered by the handler of its operation ([`operation`]) or with
-//! an example of the answer's schema ([`stand_in`]), and written down in a ledger where there is one ([`ledger`]).
+//! A request is judged to the letter (`judge`), answered by the handler of its operation (`operation`) or with an
+//! example of the answer's schema (`stand_in`), and written down in a ledger where there is one (`ledger`).
 //! The same request gets the same answer, as far as state allows. Nothing is kept on disk but the ledger.
 
 mod answer;

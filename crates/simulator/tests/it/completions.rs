@@ -10,7 +10,7 @@ async fn chat(running: &Running, body: &Value) -> Got {
     got
 }
 
-fn ask(question: &str, more: Value) -> Value {
+fn ask(question: &str, more: &Value) -> Value {
     let mut body = json!({"model": "mistral-small-latest", "messages": [
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -24,7 +24,7 @@ fn said(answer: &Value) -> &str {
 #[tokio::test]
 async fn the_text_depends_on_what_is_asked_of_whom() {
     let running = start().await;
-    let plain = chat(&running, &ask("Describe a chair", json!({}))).await;
+    let plain = chat(&running, &ask("Describe a chair", &json!({}))).await;
     let answer = plain.json();
     assert!(said(&answer).contains("Describe a chair"), "{answer}");
     let reordered = r#"{"messages": [{"content": "Be brief.", "role": "system"},
@@ -34,16 +34,16 @@ async fn the_text_depends_on_what_is_asked_of_whom() {
         plain.body,
         "the order of keys is nothing"
     );
-    let chunks = ask("Describe a chair", json!({}));
+    let chunks = ask("Describe a chair", &json!({}));
     let chunks =
         chunks.to_string().replace(r#""Describe a chair""#, r#"[{"type": "text", "text": "Describe a chair"}]"#);
     let got = post(&running, "/v1/chat/completions", chunks).await.json();
     assert_eq!(said(&got), said(&answer));
     assert_ne!(got["id"], answer["id"]);
     for other in [
-        ask("Describe a table", json!({})),
-        ask("Describe a chair", json!({"model": "open-mistral-7b"})),
-        ask("Describe a chair", json!({"random_seed": 3})),
+        ask("Describe a table", &json!({})),
+        ask("Describe a chair", &json!({"model": "open-mistral-7b"})),
+        ask("Describe a chair", &json!({"random_seed": 3})),
     ] {
         assert_ne!(said(&chat(&running, &other).await.json()), said(&answer), "{other}");
     }
@@ -58,25 +58,25 @@ async fn the_text_depends_on_what_is_asked_of_whom() {
 #[tokio::test]
 async fn limits_cut_the_same_text() {
     let running = start().await;
-    let whole = chat(&running, &ask("Describe a chair", json!({}))).await.json();
+    let whole = chat(&running, &ask("Describe a chair", &json!({}))).await.json();
     let text = said(&whole);
     assert_eq!(whole["choices"][0]["finish_reason"], "stop");
     for most in [0, 1, 7] {
-        let cut = chat(&running, &ask("Describe a chair", json!({"max_tokens": most}))).await.json();
+        let cut = chat(&running, &ask("Describe a chair", &json!({"max_tokens": most}))).await.json();
         assert!(text.starts_with(said(&cut)) && said(&cut).len() < text.len(), "{cut}");
         assert_eq!(
             (&cut["usage"]["completion_tokens"], &cut["choices"][0]["finish_reason"]),
             (&json!(most), &json!("length"))
         );
     }
-    let wide = chat(&running, &ask("Describe a chair", json!({"max_tokens": 10_000}))).await.json();
+    let wide = chat(&running, &ask("Describe a chair", &json!({"max_tokens": 10_000}))).await.json();
     assert_eq!((said(&wide), &wide["choices"][0]["finish_reason"]), (text, &json!("stop")));
     let stop = text.split('.').next().unwrap();
     for stops in [json!("."), json!(["nowhere", ".", ""])] {
-        let cut = chat(&running, &ask("Describe a chair", json!({"stop": stops}))).await.json();
+        let cut = chat(&running, &ask("Describe a chair", &json!({"stop": stops}))).await.json();
         assert_eq!((said(&cut), &cut["choices"][0]["finish_reason"]), (stop, &json!("stop")), "{stops}");
     }
-    let two = chat(&running, &ask("Describe a chair", json!({"n": 2}))).await.json();
+    let two = chat(&running, &ask("Describe a chair", &json!({"n": 2}))).await.json();
     assert_eq!(said(&two), text);
     assert_ne!(two["choices"][1]["message"]["content"], *text);
 }
@@ -84,8 +84,8 @@ async fn limits_cut_the_same_text() {
 #[tokio::test]
 async fn a_stream_tells_the_same() {
     let running = start().await;
-    let whole = chat(&running, &ask("Describe a chair", json!({}))).await.json();
-    let stream = chat(&running, &ask("Describe a chair", json!({"stream": true}))).await.text();
+    let whole = chat(&running, &ask("Describe a chair", &json!({}))).await.json();
+    let stream = chat(&running, &ask("Describe a chair", &json!({"stream": true}))).await.text();
     let chunks: Vec<Value> = stream
         .split("\n\n")
         .filter_map(|event| event.strip_prefix("data: "))

@@ -1,5 +1,7 @@
 //! The simulator over a socket.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod completions;
 mod operations;
 mod refusals;
