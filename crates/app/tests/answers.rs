@@ -1,5 +1,10 @@
 //! What a service may do wrong, and what we then know: one row per misbehaviour, over a real socket.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it saw"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start the binary")]
 
 mod world;

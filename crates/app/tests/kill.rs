@@ -1,5 +1,10 @@
 //! `kill -9` at every named step and at random moments. The judge is the simulator's ledger, never the engine's word.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it saw"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start processes, and time and chance come from a printed seed")]
 
 mod world;

@@ -1,5 +1,10 @@
 //! Bad input: each a clear problem with code, place and reason, an exit code, and nothing half applied.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it saw"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests start the binary")]
 
 mod world;

@@ -38,6 +38,9 @@ pub struct Path {
     steps: Vec<Step>,
 }
 
+/// Puts something at the steps below a value.
+type Put<'a> = &'a mut dyn FnMut(&mut Value, &[Step]) -> Result<(), Problem>;
+
 impl Path {
     /// A path of these steps.
     #[must_use]
@@ -116,11 +119,7 @@ impl Path {
     }
 
     /// Calls `put` with every value that the path fits up to its last wildcard, and the steps after that.
-    fn place(
-        &self,
-        root: &mut Value,
-        put: &mut dyn FnMut(&mut Value, &[Step]) -> Result<(), Problem>,
-    ) -> Result<(), Problem> {
+    fn place(&self, root: &mut Value, put: Put<'_>) -> Result<(), Problem> {
         let wild = self.steps.iter().rposition(Step::is_wildcard).map_or(0, |last| last + 1);
         let (outer, inner) = self.steps.split_at(wild);
         change_at(outer, root, &mut |place| put(place, inner))
