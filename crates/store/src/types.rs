@@ -33,7 +33,7 @@ pub struct NewTask {
     pub priority: i64,
     /// Not before this time.
     pub due_at: Millis,
-    /// Tasks of one lane with the same key keep their order (from 3/8; kept from the start).
+    /// Tasks of one lane with the same key are to keep their order; nothing orders by it yet.
     pub order_key: Option<String>,
     /// At most one task ever has this key; a second insert changes nothing and gives `None`.
     pub unique_key: Option<String>,
