@@ -3,7 +3,7 @@
 -- Times are UTC milliseconds. A *body* is JSON text, or `@` and the 32 hex digits of a blob that holds it: no JSON text
 -- begins with `@`, and a body that does is always put into a blob, so the two cannot be taken for each other.
 -- States are `model::TaskState`'s numbers: 0 new, 1 processing, 2 retry, 3 waiting, 4 finished, 5 failed, 6 skipped,
--- 7 rejected, 8 unknown. Partial indexes keep a task on its normal way (0, 1, 4) to one entry at a time.
+-- 7 rejected, 8 unknown. Of the indexes on states a task on its normal way (0, 1, 4) is in one at a time.
 -- Their conditions are comparisons: `IN (...)` builds a table of its own for each row that is written.
 
 -- An incoming (pull) or a route (push). Rows are never deleted, so numbers are never used again.
@@ -50,7 +50,7 @@ CREATE TABLE task (
 -- What can be claimed, in the order in which it is.
 CREATE INDEX task_claimable ON task (lane, priority, due_at) WHERE state < 4 AND state <> 1;
 -- What is claimed, for take-over, and what people look for, however many tasks are queued or done.
-CREATE INDEX task_attention ON task (state) WHERE state > 0 AND state <> 4;
+CREATE INDEX task_begun ON task (state) WHERE state > 0;
 CREATE INDEX task_source ON task (source) WHERE source IS NOT NULL;
 CREATE UNIQUE INDEX task_unique_key ON task (unique_key) WHERE unique_key IS NOT NULL;
 

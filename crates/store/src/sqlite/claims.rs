@@ -179,9 +179,9 @@ pub(super) fn take_over(
 fn held_until(db: &Connection, until: Millis) -> Result<Vec<Claim>, StoreError> {
     let mut statement = db.prepare_cached(
         "SELECT task.id, lane, run, source, attempt, tries, claims, payload.body, resume.value
-         FROM task INDEXED BY task_attention JOIN payload ON payload.task = task.id
+         FROM task INDEXED BY task_begun JOIN payload ON payload.task = task.id
          LEFT JOIN resume ON resume.task = task.id
-         WHERE state = 1 AND state > 0 AND state <> 4 AND due_at <= ?1 ORDER BY lane, priority, task.id",
+         WHERE state = 1 AND state > 0 AND due_at <= ?1 ORDER BY lane, priority, task.id",
     )?;
     let rows = statement.query_map([until], anew)?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// Rows of one page at most.
 const PAGE: u32 = 1000;
+/// So many tasks are quickly looked through one by one.
+const FEW: i64 = 10_000;
 /// Columns of a [`TaskRow`]. Attempts are those with a start, and those that ended without one.
 const TASK_ROW: &str = "SELECT id, lane, run, source, state, due_at, created_at, finished_at,
     (SELECT count(*) FROM attempt_start WHERE key >= id << 24 AND key < (id + 1) << 24)
@@ -46,11 +48,8 @@ pub(super) fn sum_usage(db: &Connection, run: Option<RunId>) -> Result<Usage, St
 
 /// One page of tasks, newest first.
 pub(super) fn tasks(db: &Connection, filter: &TaskFilter) -> Result<Vec<TaskRow>, StoreError> {
-    if !may_find(db, filter)? {
-        return Ok(Vec::new());
-    }
+    let Some((index, of_state)) = way_to(db, filter)? else { return Ok(Vec::new()) };
     // Texts are put together from these pieces alone; values are bound. A piece for what is not asked keeps its number.
-    let (index, of_state) = condition_on(filter.state);
     let when = |asked: bool, text: &'static str, number: &'static str| if asked { text } else { number };
     let sql = format!(
         "{TASK_ROW}{index} WHERE {of_state} AND {} AND {} AND {} ORDER BY id DESC LIMIT ?5",
@@ -72,26 +71,29 @@ pub(super) fn tasks(db: &Connection, filter: &TaskFilter) -> Result<Vec<TaskRow>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether there are such tasks at all. Without this, the last page of a rare state would walk every task.
-fn may_find(db: &Connection, filter: &TaskFilter) -> Result<bool, StoreError> {
-    let Some(state) = filter.state else { return Ok(true) };
-    let found = db
+/// The index to walk for a filter, and the condition on the state in the words that let the database use it. `None` where
+/// there is nothing to find: else the last page of a rare state would walk every task.
+fn way_to(db: &Connection, filter: &TaskFilter) -> Result<Option<(&'static str, &'static str)>, StoreError> {
+    let newest_first = " NOT INDEXED";
+    let Some(state) = filter.state else { return Ok(Some((newest_first, "?1 IS NULL"))) };
+    let run = filter.run.map_or(ALL_RUNS, |run| run.0);
+    let lane = filter.lane.map(|lane| lane.0);
+    let some = db
         .prepare_cached("SELECT 1 FROM tally WHERE run = ?1 AND (?2 IS NULL OR lane = ?2) AND state = ?3 LIMIT 1")?
-        .query_row(
-            params![filter.run.map_or(ALL_RUNS, |run| run.0), filter.lane.map(|lane| lane.0), state.number()],
-            |_| Ok(()),
-        )
-        .optional()?;
-    Ok(found.is_some())
-}
-
-/// The index to walk for a state, and its condition, in the words that let the database use it. `new` and `finished` have
-/// no index: they are what most tasks are.
-fn condition_on(state: Option<TaskState>) -> (&'static str, &'static str) {
-    match state {
-        None => (" NOT INDEXED", "?1 IS NULL"),
-        Some(TaskState::New | TaskState::Finished) => (" NOT INDEXED", "state = ?1"),
-        Some(_) => (" INDEXED BY task_attention", "state = ?1 AND state > 0 AND state <> 4"),
+        .exists(params![run, lane, state.number()])?;
+    if !some {
+        return Ok(None);
+    }
+    if state != TaskState::New {
+        return Ok(Some((" INDEXED BY task_begun", "state = ?1 AND state > 0")));
+    }
+    let queued: i64 = db
+        .prepare_cached("SELECT coalesce(sum(count), 0) FROM tally WHERE run = ?1 AND state < 4 AND state <> 1")?
+        .query_row([ALL_RUNS], |row| row.get(0))?;
+    // Many new tasks are also the newest ones. Few may be old: lanes that wait while others go on.
+    match queued <= FEW {
+        true => Ok(Some((" INDEXED BY task_claimable", "state = ?1 AND state < 4 AND state <> 1"))),
+        false => Ok(Some((newest_first, "state = ?1"))),
     }
 }
 

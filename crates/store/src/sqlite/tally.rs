@@ -33,9 +33,7 @@ impl Changes {
     /// An attempt of the run used something.
     pub(super) fn used(&mut self, run: i64, usage: &Usage) {
         if !usage.is_empty() {
-            for run in [run, ALL_RUNS] {
-                add_usage(self.usage.entry(run).or_default(), usage);
-            }
+            add_usage(self.usage.entry(run).or_default(), usage);
         }
     }
 
@@ -51,35 +49,63 @@ impl Changes {
 
     fn count(&mut self, run: i64, lane: i64, state: i64, by: i64) {
         *self.tasks.entry((run, lane, state)).or_default() += by;
-        *self.tasks.entry((ALL_RUNS, lane, state)).or_default() += by;
     }
 
-    /// Writes everything.
+    /// Writes everything, and the same for all runs together.
     pub(super) fn save(&self, db: &Connection) -> rusqlite::Result<()> {
-        for ((run, lane, state), by) in self.tasks.iter().filter(|(_, by)| **by != 0) {
-            db.prepare_cached(
-                "INSERT INTO tally (run, lane, state, count) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET count = count + excluded.count",
-            )?
-            .execute([run, lane, state, by])?;
-            if *by < 0 {
-                db.prepare_cached("DELETE FROM tally WHERE run = ?1 AND lane = ?2 AND state = ?3 AND count = 0")?
-                    .execute([run, lane, state])?;
-            }
+        let mut all: HashMap<(i64, i64), i64> = HashMap::new();
+        for ((run, lane, state), by) in &self.tasks {
+            save_count(db, [*run, *lane, *state, *by])?;
+            *all.entry((*lane, *state)).or_default() += by;
         }
+        for ((lane, state), by) in all {
+            save_count(db, [ALL_RUNS, lane, state, by])?;
+        }
+        let mut sum = Usage::default();
         for (run, usage) in &self.usage {
-            db.prepare_cached(
-                "INSERT INTO run_usage (run, prompt_tokens, completion_tokens, total_tokens) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET
-                     prompt_tokens = coalesce(prompt_tokens + excluded.prompt_tokens, prompt_tokens, excluded.prompt_tokens),
-                     completion_tokens = coalesce(completion_tokens + excluded.completion_tokens, completion_tokens,
-                                                  excluded.completion_tokens),
-                     total_tokens = coalesce(total_tokens + excluded.total_tokens, total_tokens, excluded.total_tokens)",
-            )?
-            .execute(params![run, integer(usage.prompt_tokens), integer(usage.completion_tokens), integer(usage.total_tokens)])?;
+            save_usage(db, *run, usage)?;
+            add_usage(&mut sum, usage);
         }
-        Ok(())
+        match sum.is_empty() {
+            true => Ok(()),
+            false => save_usage(db, ALL_RUNS, &sum),
+        }
     }
+}
+
+/// Adds to a count; `row` is run, lane, state and by how much.
+fn save_count(db: &Connection, row: [i64; 4]) -> rusqlite::Result<()> {
+    let [run, lane, state, by] = row;
+    if by != 0 {
+        db.prepare_cached(
+            "INSERT INTO tally (run, lane, state, count) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        )?
+        .execute(row)?;
+    }
+    if by < 0 {
+        db.prepare_cached("DELETE FROM tally WHERE run = ?1 AND lane = ?2 AND state = ?3 AND count = 0")?
+            .execute([run, lane, state])?;
+    }
+    Ok(())
+}
+
+fn save_usage(db: &Connection, run: i64, usage: &Usage) -> rusqlite::Result<()> {
+    // A sum beyond 2^63 becomes a fraction, and the cast brings it back to the largest number.
+    db.prepare_cached(
+        "INSERT INTO run_usage AS old (run, prompt_tokens, completion_tokens, total_tokens) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET
+             prompt_tokens = CAST(coalesce(old.prompt_tokens + ?2, old.prompt_tokens, ?2) AS INTEGER),
+             completion_tokens = CAST(coalesce(old.completion_tokens + ?3, old.completion_tokens, ?3) AS INTEGER),
+             total_tokens = CAST(coalesce(old.total_tokens + ?4, old.total_tokens, ?4) AS INTEGER)",
+    )?
+    .execute(params![
+        run,
+        integer(usage.prompt_tokens),
+        integer(usage.completion_tokens),
+        integer(usage.total_tokens)
+    ])?;
+    Ok(())
 }
 
 /// A count as the database holds it. No service counts beyond 2^63; one that claims so gets that.

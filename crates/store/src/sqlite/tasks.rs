@@ -124,6 +124,9 @@ pub(super) fn hand_back(write: &mut Write<'_>, token: Token, now: Millis) -> Res
 pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<bool, StoreError> {
     let Some((run, lane)) = held(write, finish.token)? else { return Ok(false) };
     let task = finish.token.task;
+    if finish.end.number > finish.token.attempt {
+        return Err(StoreError::Database(format!("task {task} has had no attempt {}", finish.end.number)));
+    }
     end_attempt(write, task, &finish.end)?;
     if let Some(usage) = &finish.end.usage {
         write.changes.used(run, usage);

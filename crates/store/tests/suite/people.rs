@@ -45,6 +45,13 @@ pub(crate) async fn counts_and_sums_are_kept<F: Fixture>() {
     assert_eq!(bench.store().usage(Some(bench.run)).await.unwrap(), sum(3, 11));
     assert_eq!(bench.store().usage(None).await.unwrap(), sum(6, 22));
     assert_eq!(bench.store().usage(Some(RunId(99))).await.unwrap(), Usage::default());
+
+    for _ in 0..2 {
+        let mut finish = end(bench.claimed().await.token, Next::Finished);
+        finish.end.usage = Some(usage(Some(u64::MAX), Some(1)));
+        assert!(bench.finish(finish).await, "a service that claims too much stops nothing");
+    }
+    assert_eq!(bench.store().usage(None).await.unwrap(), sum(i64::MAX.unsigned_abs(), 24));
 }
 
 pub(crate) async fn lists_are_pages_newest_first<F: Fixture>() {

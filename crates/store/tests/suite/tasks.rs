@@ -109,6 +109,9 @@ pub(crate) async fn the_end_carries_everything_or_nothing<F: Fixture>() {
     };
     finish.end.usage = Some(usage.clone());
     assert!(bench.store().finish(vec![finish.clone()]).await.is_err());
+    let mut of_future = end(claim.token, Next::Finished);
+    of_future.end.number += 1;
+    assert!(bench.store().finish(vec![of_future]).await.is_err(), "there was no such attempt");
     let story = bench.story(claim.token.task).await;
     assert_eq!(story.row.state, TaskState::Processing);
     assert!(story.attempts.is_empty() && story.made.is_empty() && story.resume.is_none());
