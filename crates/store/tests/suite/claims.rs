@@ -191,6 +191,18 @@ pub(crate) async fn take_over_returns_what_was_started<F: Fixture>() {
     bench.check_tally().await;
 }
 
+pub(crate) async fn the_latest_attempt_is_the_one_that_was_cut<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let first = bench.claimed().await.token;
+    assert!(bench.start(first).await);
+    assert!(bench.finish(end(first, Next::Retry(NOW))).await);
+    let second = bench.claim(1).await.remove(0).token;
+    assert!(bench.start(second).await);
+    let bench = bench.kill().await;
+    let third = bench.store().take_over(true, NOW, NOW + LEASE).await.unwrap().remove(0);
+    assert_eq!(third.interrupted.unwrap().attempt, second.attempt);
+}
+
 pub(crate) async fn three_claims_without_an_end_park_a_task<F: Fixture>() {
     let bench = Bench::<F>::new().await;
     let id = bench.insert(bench.task()).await;

@@ -39,7 +39,8 @@ macro_rules! on {
             claims: a_claim_takes_what_is_due_in_order, racing_claims_share_nothing, an_old_token_can_do_nothing,
                 an_attempt_starts_once, a_claim_can_be_renewed, what_is_handed_back_was_never_claimed,
                 the_next_due_time_is_the_earliest, take_over_leaves_running_claims_alone,
-                take_over_returns_what_was_started, three_claims_without_an_end_park_a_task, an_end_counts_claims_anew,
+                take_over_returns_what_was_started, the_latest_attempt_is_the_one_that_was_cut,
+                three_claims_without_an_end_park_a_task, an_end_counts_claims_anew,
                 a_handed_back_interruption_is_not_forgotten;
             decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,

@@ -11,7 +11,8 @@ pub(crate) async fn counts_and_sums_are_kept<F: Fixture>() {
     for state in TaskState::ALL {
         bench.task_in(state).await;
     }
-    bench.insert(NewTask { run: other_run, ..bench.task() }).await;
+    let of_both = vec![NewTask { run: other_run, ..bench.task() }, bench.task()];
+    bench.store().insert(of_both, NOW).await.unwrap();
     bench.check_tally().await;
     let of = |tallies: Vec<store::Tally>, state| {
         tallies
