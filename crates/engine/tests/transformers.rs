@@ -1,5 +1,6 @@
 //! Transformers as people see them: cases from `transformers/<name>.yaml`, bounds, and properties.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "transformers/bounds.rs"]
 mod bounds;

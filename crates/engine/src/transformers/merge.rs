@@ -75,7 +75,7 @@ impl FromOptions for Merge {
             return Err(vec![problem.hint("write \"from\", \"value\" or both")]);
         }
         let from = options.from.iter().enumerate();
-        let from = from.map(|(at, text)| path(text, &format!("from.{at}"))).collect::<Result<_, _>>()?;
+        let from = from.map(|(at, text)| path(text, &format!("from[{at}]"))).collect::<Result<_, _>>()?;
         let rules = Rules { lists: options.lists, overwrite: options.overwrite };
         let to = single(&options.to, "to")?;
         Ok(Self { to, from, value: options.value, rules, if_missing: options.if_missing })

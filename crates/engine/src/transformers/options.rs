@@ -1,8 +1,8 @@
 //! Options of transformers: a type describes them, here they are read.
 
 use super::path::Path;
-use model::schema::{Checker, code};
-use model::{Component, Problem, Transform, Transformer, suggest};
+use model::schema::{Checker, code, dotted};
+use model::{Component, Problem, Transform, Transformer};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -57,32 +57,17 @@ impl<T: FromOptions> Transformer for Kind<T> {
 impl<T: FromOptions> Kind<T> {
     /// Why options cannot be read: the schema knows every place, serde only the first.
     fn explain(&self, options: &Value, error: &serde_json::Error) -> Vec<Problem> {
-        let schema = self.schema();
-        let known: Vec<&str> = schema["properties"].as_object().into_iter().flatten().map(|(key, _)| &**key).collect();
-        let given = options.as_object().into_iter().flatten().map(|(key, _)| key.as_str());
-        let unknown = given.filter(|key| !known.contains(key)).map(|key| {
-            let problem = Problem::new("unknown_option", format!("\"{}\" has no option \"{key}\"", T::KIND)).at(key);
-            match suggest::hint(key, known.iter().copied()) {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            }
-        });
-        let mut problems: Vec<Problem> = unknown.collect();
-        let checked = Checker::compile(&schema).map(|checker| checker.problems(options)).unwrap_or_default();
-        problems.extend(checked.into_iter().filter(|problem| problem.code != code::UNKNOWN_FIELD).map(|problem| {
-            let place = problem.place.trim_start_matches('/').replace('/', ".");
-            Problem::new("wrong_option", decapitalised(&problem.reason)).at(place)
-        }));
+        let problems = Checker::compile(&self.schema()).map(|checker| checker.problems(options)).unwrap_or_default();
         if problems.is_empty() {
-            problems.push(Problem::new("wrong_option", decapitalised(&error.to_string())));
+            return vec![Problem::new("wrong_option", error.to_string())];
         }
-        problems
+        let ours = |problem: Problem| {
+            let code = if problem.code == code::UNKNOWN_FIELD { "unknown_option" } else { "wrong_option" };
+            let place = dotted(&problem.place);
+            Problem { code: code.into(), place, ..problem }
+        };
+        problems.into_iter().map(ours).collect()
     }
-}
-
-fn decapitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Reads a path from the option that has it.

@@ -19,6 +19,9 @@ use std::str::FromStr;
 /// The most steps of a path.
 const MAX_STEPS: usize = 50;
 
+/// What is done with a value, and the steps that lead on from it.
+type Put<'p> = dyn FnMut(&mut Value, &[Step]) -> Result<(), Problem> + 'p;
+
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -37,9 +40,6 @@ pub enum Step {
 pub struct Path {
     steps: Vec<Step>,
 }
-
-/// Puts something at the steps below a value.
-type Put<'a> = &'a mut dyn FnMut(&mut Value, &[Step]) -> Result<(), Problem>;
 
 impl Path {
     /// A path of these steps.
@@ -119,7 +119,7 @@ impl Path {
     }
 
     /// Calls `put` with every value that the path fits up to its last wildcard, and the steps after that.
-    fn place(&self, root: &mut Value, put: Put<'_>) -> Result<(), Problem> {
+    fn place(&self, root: &mut Value, put: &mut Put<'_>) -> Result<(), Problem> {
         let wild = self.steps.iter().rposition(Step::is_wildcard).map_or(0, |last| last + 1);
         let (outer, inner) = self.steps.split_at(wild);
         change_at(outer, root, &mut |place| put(place, inner))

@@ -27,10 +27,10 @@ impl FromOptions for Remove {
         let mut problems = Vec::new();
         let mut paths = Vec::new();
         for (at, text) in options.paths.iter().enumerate() {
-            match path(text, &format!("paths.{at}")) {
+            match path(text, &format!("paths[{at}]")) {
                 Ok(path) if path.steps().is_empty() => problems.push(
                     Problem::new("wrong_path", "the whole payload cannot be removed")
-                        .at(format!("paths.{at}"))
+                        .at(format!("paths[{at}]"))
                         .hint("\"filter\" drops payloads"),
                 ),
                 Ok(path) => paths.push(path),

@@ -16,21 +16,19 @@ fn code(filter: &str, payload: Value) -> String {
 
 #[test]
 fn what_never_ends_or_fills_memory_is_stopped() {
-    // Those that make the longest chains and the deepest calls; many more, with less patience, are tested beside the
-    // interpreter.
+    // Those that make the longest chains and the deepest calls, which must be freed again; many more, with less patience,
+    // are tested beside the interpreter.
     let filters = [
-        "def f: f; f",
         "def f(g): f(g | .); f(.)",
         "def f(g): g | f(f(g)); f(.)",
         "last(path(recurse(.a)))",
+        "last(path(recurse(.[1:])))",
         "[[1]] | last(path(recurse(.[0:])))",
+        "[] | last(path(recurse(.[[]])))",
         "def f: [f]; f",
         "def r: ., (r | .); last(r)",
         "(def f: .a | f; f) |= 1",
         "[range(1e10)]",
-        r#"reduce range(60) as $i ("a"; . + .)"#,
-        "reduce range(100) as $i (1; [., .]) | tojson",
-        "(\"x\" * 5000000) as $a | [range(1e6) | $a | test(\"y\")]",
     ];
     let wrong: Vec<String> = filters
         .iter()
@@ -71,10 +69,10 @@ fn what_long_work_needs_is_not_refused() {
         "[.[] | .n] | sort | reverse | .[0]",
         "group_by(.n % 10) | map(length)",
         "reduce .[] as $x ({}; .[$x.s] = $x.n) | length",
-        "(.[:1000] | map(.s) | join(\"\\n\")) | gsub(\"\\n\"; \" \") | length",
+        "(map(.s) | join(\"\\n\")) | gsub(\"\\n\"; \" \") | length",
         "tojson | fromjson | length",
         "[limit(10; .[] | .n)]",
-        "def total: if length == 0 then 0 else .[0].n + (.[1:] | total) end; .[:50] | total",
+        "def total: if length == 0 then 0 else .[0].n + (.[1:] | total) end; .[:500] | total",
         "[.[].n] | until(length < 9500; .[1:]) | length",
         "walk(if type == \"number\" then . + 1 else . end) | .[0].n",
     ];

@@ -1,7 +1,8 @@
 //! Filters that would take the engine down, each under a small budget: every one is stopped, and the process lives.
 
 use super::{MAX_BYTES, compile, funs};
-use serde_json::Value;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const STEPS: u64 = 100_000;
 
@@ -111,6 +112,7 @@ fn growth_is_stopped() {
         "reduce range(1e7) as $i (2; . * .)",
         "reduce range(40) as $i (\"a,\"; . + .) | split(\",\")",
         ".[1e9] = 1",
+        ".[9223372036854775807] = 1",
         "[limit(60; repeat(\"ab\"))] | reduce range(30) as $i (.; map(. + .)) | add",
         "reduce range(24) as $i (\"&\"; . + .) | reduce range(20) as $i (.; @html)",
         "\"a\" * 1000000 | gsub(\"\"; \"b\" * 1000)",
@@ -176,3 +178,95 @@ rint round rtrim rtrimstr scalars scalb scalbln scan scan_ select setpath signif
 split split_ split_matches splits sqrt startswith strftime strings strptime sub tan tanh test tgamma to_entries \
 toarray toboolean todate todateiso8601 tojson tonumber tostring totype transpose trim true trunc type \
 unescape_html unique unique_by until utf8bytelength values walk while with_entries y0 y1";
+
+/// Filters made of everything there is, as nobody would write them.
+fn any_filter() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("."),
+        Just(".a"),
+        Just(".[0]"),
+        Just(".[]"),
+        Just(".[1:]"),
+        Just(".."),
+        Just("0"),
+        Just("-1.5"),
+        Just("null"),
+        Just("\"a\""),
+        Just("\"%Y\""),
+        Just("[]"),
+        Just("{}"),
+        Just("empty"),
+        Just("1e300"),
+        Just("9223372036854775807"),
+        Just("-9223372036854775807 - 1"),
+        Just("nan"),
+        Just("infinite"),
+        Just("error"),
+        Just("[\"a\", 0]"),
+        Just("true"),
+    ]
+    .prop_map(str::to_owned);
+    let calls: Vec<(&str, usize)> = funs::library()
+        .iter()
+        .map(|definition| (definition.def.name, definition.def.args.len()))
+        .chain(funs::natives().map(|(name, args, _)| (name, args.len())))
+        .filter(|(name, _)| !name.starts_with(funs::HIDDEN))
+        .collect();
+    leaf.prop_recursive(5, 30, 3, move |inner| {
+        let call = (prop::sample::select(calls.clone()), prop::collection::vec(inner.clone(), 3)).prop_map(
+            |((name, arity), args)| match arity {
+                0 => name.to_owned(),
+                _ => format!("{name}({})", args[..arity.min(3)].join("; ")),
+            },
+        );
+        let form = prop::sample::select(vec![
+            "(L) | (R)",
+            "(L), (R)",
+            "[L, R]",
+            "{a: (L), b: (R)}",
+            "(L) + (R)",
+            "(L) - (R)",
+            "(L) * (R)",
+            "(L) / (R)",
+            "(L) % (R)",
+            "(L) == (R)",
+            "(L) < (R)",
+            "(L) // (R)",
+            "try (L) catch (R)",
+            "(L)?",
+            "path(L)",
+            "(L) |= (R)",
+            "(L) = (R)",
+            "(L) += (R)",
+            "(L) as $x | (R) | $x",
+            "reduce (L) as $x (.; R)",
+            "foreach (L) as [$x] (.; R; $x)",
+            "-(L)",
+            "if (L) then (R) end",
+            "def f: (L); f | (R)",
+            "def f(g): (L) | g; f(R)",
+            ".[L]",
+            ".[L:R]",
+            "\"\\(L)\"",
+            "@csv \"\\(L)\"",
+            "label $x | (L) | (R), break $x",
+            "limit(3; L)",
+            "del(L)",
+            "to_entries | (L)",
+            "(L) as {a: $y} | $y",
+        ]);
+        let form = (form, inner.clone(), inner).prop_map(|(form, l, r)| form.replace('L', &l).replace('R', &r));
+        prop_oneof![2 => call, 3 => form]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_filter_panics(filter in any_filter(), deep in any::<bool>()) {
+        let payload = if deep { json!([{ "a": [1, "a", null, { "a": -0.5 }], "b": "é%Y" }, i64::MIN, u64::MAX]) } else { Value::Null };
+        if let Ok(program) = compile(&filter) {
+            // A panic fails the test here; an overflow of the stack ends it.
+            let _ = program.run_within(&payload, 0, 20_000);
+        }
+    }
+}

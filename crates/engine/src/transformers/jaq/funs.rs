@@ -1,8 +1,9 @@
 //! The filters there are: those of jq that depend on nothing but the payload.
 
-use super::budget::charge;
+use super::budget::{charge, charge_bytes};
+use super::measure::{positions, weigh, whole};
 use super::term;
-use super::value::{Error, V, ValR, positions, weigh, whole};
+use super::value::{Error, V, ValR};
 use super::{Jq, json};
 use jaq_core::Native;
 use jaq_core::box_iter::box_once;
@@ -112,7 +113,7 @@ fn tick<const STEPS: usize>() -> Native<Jq> {
 }
 
 fn ours() -> impl Iterator<Item = Fun<Jq>> {
-    let filters: [jaq_core::native::Filter<jaq_core::RunPtr<Jq>>; 10] = [
+    let filters: [jaq_core::native::Filter<jaq_core::RunPtr<Jq>>; 11] = [
         ("now", v(0), |cv| box_once(Ok(V::from(cv.0.data().now as f64 / 1000.0)))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("tojson", v(0), |cv| bome(Ok(V::text(json::text(&cv.1))))),
@@ -122,6 +123,7 @@ fn ours() -> impl Iterator<Item = Fun<Jq>> {
         ("has", v(1), |cv| unary(cv, |value, key| Ok(V::from(value.find(&key)?.is_some())))),
         ("indices", v(1), |cv| unary(cv, |value, part| indices(&value, &part))),
         ("bsearch", v(1), |cv| unary(cv, |list, value| bsearch(&list, &value))),
+        ("__concat", v(0), |cv| bome(concat(&cv.1))),
         ("__charge_match", v(1), |cv| unary(cv, |value, pattern| charge_match(value, &pattern))),
     ];
     filters.into_iter().map(run::<Jq>)
@@ -221,6 +223,17 @@ fn bsearch(value: &V, wanted: &V) -> ValR {
         Ok(at) => V::from(at),
         Err(at) => V::from(-1 - at as isize),
     })
+}
+
+/// All texts of a list in one.
+fn concat(value: &V) -> ValR {
+    let mut whole = Vec::new();
+    for part in list(value)? {
+        let Val::TStr(part) = part else { return Err(Error::str("a match is replaced by a text")) };
+        charge_bytes(part.len());
+        whole.extend_from_slice(part);
+    }
+    Ok(V::scalar(Val::utf8_str(whole)))
 }
 
 /// What looking for a pattern costs: at worst, length times size.

@@ -1,7 +1,8 @@
 //! JSON into values of the jq language and back, without text in between.
 
 use super::budget::{charge, charge_bytes};
-use super::value::{MAX_DEPTH, V, key};
+use super::measure::key;
+use super::value::{MAX_DEPTH, V};
 use jaq_json::{Map, Num, Val};
 use serde_json::{Number, Value};
 use std::sync::Arc;

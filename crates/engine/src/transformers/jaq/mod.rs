@@ -6,6 +6,7 @@ mod budget;
 mod compile;
 mod funs;
 mod json;
+mod measure;
 mod ops;
 mod term;
 mod value;
@@ -34,9 +35,8 @@ const FIRST_STEPS: u64 = 5_000;
 /// Stack without which a run is not even tried where it was called.
 const FIRST_STACK: usize = 768 << 10;
 
-/// The stack of a longer run. It is only touched as far as it is used. What a filter may call itself deep is kept to some
-/// MiB, since each output of the innermost call passes through all of them.
-const STACK: usize = 40 << 20;
+/// The stack of a longer run. It is only touched as far as it is used, and lets a filter call itself some thousand deep.
+const STACK: usize = 64 << 20;
 
 /// What must remain of it at any time: room to free a chain of twenty thousand links (see [`funs::DEAR`]), each in a
 /// call of the one before. Without optimisation that takes more than a KiB a link.

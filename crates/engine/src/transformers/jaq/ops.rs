@@ -1,7 +1,8 @@
 //! Arithmetic with a price.
 
 use super::budget::{Stop, charge, charge_bytes, stop};
-use super::value::{Error, V, ValR, weigh};
+use super::measure::weigh;
+use super::value::{Error, V, ValR};
 use jaq_core::ops::Math;
 use jaq_json::{Num, Val};
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};

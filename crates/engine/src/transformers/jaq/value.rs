@@ -3,6 +3,7 @@
 use super::budget::{Stop, charge, charge_bytes, stop};
 use super::funs::DEAR;
 use super::json;
+use super::measure::{WHOLE, key, place, position, positions, weigh, weigh_pair, whole};
 use jaq_core::box_iter::{BoxIter, box_once};
 use jaq_core::path::Opt;
 use jaq_core::{Exn, ValT, ValX, val};
@@ -95,7 +96,10 @@ impl V {
                 let at = whole(index).ok_or_else(|| Error::typ(index.clone(), "integer"))?;
                 position(at, list.len()).map(|at| self.child(list[at].clone()))
             }
-            (Val::Arr(list), Val::Arr(part)) => Some(positions(list, part).into_iter().collect()),
+            (Val::Arr(list), Val::Arr(part)) => {
+                let found: Self = positions(list, part).into_iter().collect();
+                Some(found.walked(self.reach))
+            }
             (Val::Arr(_) | Val::TStr(_), Val::Obj(range)) => {
                 let bound = |name: &str| range.get(&key(name)).map(|val| Self::scalar(val.clone()));
                 let (start, end) = (bound("start"), bound("end"));
@@ -145,72 +149,6 @@ impl V {
     fn parent(&self) -> Self {
         Self { val: Val::Null, depth: self.depth, reach: self.reach }
     }
-}
-
-/// A text as a key.
-pub(crate) fn key(name: &str) -> Val {
-    Val::utf8_str(name.as_bytes().to_vec())
-}
-
-/// A whole number that fits the machine. `2.0` is one too.
-pub(crate) fn whole(value: &V) -> Option<isize> {
-    match &value.val {
-        Val::Num(Num::Float(number)) if number.fract() == 0.0 && number.abs() < WHOLE => Some(*number as isize),
-        Val::Num(number) => number.as_isize(),
-        _ => None,
-    }
-}
-
-/// Where an index points in a list, counted from the end if negative.
-pub(crate) fn position(index: isize, length: usize) -> Option<usize> {
-    let at = if index < 0 { length.checked_sub(index.unsigned_abs())? } else { index.unsigned_abs() };
-    (at < length).then_some(at)
-}
-
-/// Where `part` starts in `list`.
-pub(crate) fn positions(list: &[Val], part: &[Val]) -> Vec<V> {
-    if part.is_empty() {
-        return Vec::new();
-    }
-    let windows = list.windows(part.len()).enumerate();
-    windows
-        .filter(|(_, window)| {
-            weigh_all(part);
-            *window == part
-        })
-        .map(|(at, _)| V::from(at))
-        .collect()
-}
-
-/// Pays for looking at all of a value. Shared parts count each time they occur.
-pub(crate) fn weigh(val: &Val) {
-    match val {
-        Val::TStr(text) | Val::BStr(text) => charge(1 + text.len() / 64),
-        Val::Arr(list) => weigh_all(list),
-        Val::Obj(map) => map.iter().for_each(|(key, val)| {
-            weigh(key);
-            weigh(val);
-        }),
-        _ => charge(1),
-    }
-}
-
-/// Pays for comparing two values: at most the smaller one is looked at.
-fn weigh_pair(left: &Val, right: &Val) {
-    match (left, right) {
-        (Val::TStr(l), Val::TStr(r)) => charge(1 + l.len().min(r.len()) / 64),
-        (Val::Arr(l), Val::Arr(r)) => weigh_all(if l.len() < r.len() { l } else { r }),
-        (Val::Obj(l), Val::Obj(r)) if !l.is_empty() && !r.is_empty() => {
-            charge(l.len() + r.len());
-            weigh(if l.len() < r.len() { left } else { right });
-        }
-        _ => charge(1),
-    }
-}
-
-fn weigh_all(list: &[Val]) {
-    charge(1);
-    list.iter().for_each(weigh);
 }
 
 impl Clone for V {
@@ -293,7 +231,7 @@ impl ValT for V {
         let bound = |bound: Option<&Self>| bound.and_then(whole).map(Val::from);
         let (start, end) = (bound(range.start), bound(range.end));
         match &self.val {
-            Val::Null => return Ok(self),
+            Val::Null => return Ok(Self::scalar(Val::Null).walked(self.reach)),
             Val::TStr(text) => charge(1 + text.len() / 16),
             Val::Arr(list) => charge_bytes(list.len() * SLOT),
             _ => return Err(Error::typ(self, "list or text")),
@@ -347,7 +285,7 @@ impl ValT for V {
                     return opt.fail(list, |_| Exn::from(Error::str(format_args!("index {index} is out of bounds"))));
                 };
                 let unshared = Arc::get_mut(&mut list).is_some();
-                charge_bytes((at + 1).saturating_sub(list.len()).max(1) * SLOT);
+                charge_bytes((at + 1).saturating_sub(list.len()).max(1).saturating_mul(SLOT));
                 charge_bytes(if unshared { 0 } else { list.len() * SLOT });
                 let items = Arc::make_mut(&mut list);
                 if at >= items.len() {
@@ -408,11 +346,6 @@ impl ValT for V {
     }
 }
 
-/// Where an index points in a list that may grow.
-fn place(index: isize, length: usize) -> Option<usize> {
-    if index < 0 { length.checked_sub(index.unsigned_abs()) } else { Some(index.unsigned_abs()) }
-}
-
 impl jaq_std::ValT for V {
     fn into_seq<S: FromIterator<Self>>(self) -> Result<S, Self> {
         match self.val {
@@ -453,9 +386,6 @@ impl jaq_std::ValT for V {
         Self::scalar(jaq_std::ValT::from_utf8_bytes(bytes))
     }
 }
-
-/// Up to here a float holds every whole number: 2^53.
-pub(crate) const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 impl From<bool> for V {
     fn from(yes: bool) -> Self {
