@@ -63,6 +63,17 @@ pub struct Begun {
     pub continued: bool,
 }
 
+impl Begun {
+    /// This run and those that were still open, oldest first.
+    #[must_use]
+    pub fn all(&self) -> Vec<RunId> {
+        let mut all = self.open.clone();
+        all.retain(|run| *run != self.run);
+        all.push(self.run);
+        all
+    }
+}
+
 impl Engine {
     /// Opens an engine: reads and compiles the definitions.
     ///

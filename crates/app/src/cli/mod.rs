@@ -40,8 +40,12 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done · 1 trouble (disk, store) · 2 wrong command line · 3 refused before anything was sent or changed
-4 not sent · 5 the service said not now · 6 failed · 7 outcome unknown · 8 what is left comes due later · 130 stopped";
+Exit codes:
+  0  done                                     5    the service said not now
+  1  trouble: a disk, a store                 6    failed
+  2  wrong command line                       7    outcome unknown
+  3  refused before anything was sent         8    what is left comes due later
+  4  not sent                                 130  stopped";
 
 #[derive(Debug, Subcommand)]
 enum Command {

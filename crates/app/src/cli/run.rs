@@ -15,7 +15,7 @@ use model::definition::Span;
 use model::{RunId, TaskState};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{LaneId, Store};
+use store::Store;
 use tokio::sync::watch;
 
 /// Arguments of `tramontane run`.
@@ -85,14 +85,14 @@ impl Job<'_> {
         let options = WorkOptions { lanes: Some(lanes.clone()), longest_wait: self.wait.0, stop: stopping };
         let end = {
             let work = engine.work(options);
-            let progress = Progress::new(store.clone(), begun.run, printer);
+            let progress = Progress::new(store.clone(), begun.all(), printer);
             tokio::select! {
                 end = work => end.map_err(trouble)?,
                 never = async { tokio::join!(progress.show(), stop_on_signal(&stop, printer)).1 } => never,
             }
         };
         let seconds = (clock.now() - began) as f64 / 1_000.0;
-        Summary::collect(store.as_ref(), &engine, begun.run, &lanes, end, seconds).await
+        Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds).await
     }
 }
 
@@ -124,32 +124,34 @@ const TICK: Duration = Duration::from_millis(100);
 
 struct Progress {
     store: Arc<dyn Store>,
-    run: RunId,
+    runs: Vec<RunId>,
     bar: ProgressBar,
 }
 
 impl Progress {
-    fn new(store: Arc<dyn Store>, run: RunId, printer: &Printer) -> Self {
+    fn new(store: Arc<dyn Store>, runs: Vec<RunId>, printer: &Printer) -> Self {
         // Hidden by itself where stderr is no terminal.
         let bar = if printer.json() { ProgressBar::hidden() } else { ProgressBar::new(0) };
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} tasks  {per_sec}  {elapsed}  {msg}") {
             bar.set_style(style);
         }
-        Self { store, run, bar }
+        Self { store, runs, bar }
     }
 
     /// Shows progress until it is dropped.
     async fn show(self) {
         loop {
-            if let Ok(tally) = self.store.tally(Some(self.run)).await {
-                let sum = |wanted: &dyn Fn(TaskState) -> bool| -> u64 {
-                    tally.iter().filter(|tally| wanted(tally.state)).map(|tally| tally.count).sum()
-                };
-                let bad = sum(&|state| matches!(state, TaskState::Failed | TaskState::Unknown));
-                self.bar.set_length(sum(&|_| true));
-                self.bar.set_position(sum(&|state| !state.is_open()));
-                self.bar.set_message(if bad > 0 { format!("{bad} failed or unknown") } else { String::new() });
+            let mut tally = Vec::new();
+            for run in &self.runs {
+                tally.extend(self.store.tally(Some(*run)).await.unwrap_or_default());
             }
+            let sum = |wanted: &dyn Fn(TaskState) -> bool| -> u64 {
+                tally.iter().filter(|tally| wanted(tally.state)).map(|tally| tally.count).sum()
+            };
+            let bad = sum(&|state| matches!(state, TaskState::Failed | TaskState::Unknown));
+            self.bar.set_length(sum(&|_| true));
+            self.bar.set_position(sum(&|state| !state.is_open()));
+            self.bar.set_message(if bad > 0 { format!("{bad} failed or unknown") } else { String::new() });
             tokio::time::sleep(TICK).await;
         }
     }
@@ -160,6 +162,3 @@ impl Drop for Progress {
         self.bar.finish_and_clear();
     }
 }
-
-/// The lanes of a run, for its summary.
-pub(crate) type Lanes<'a> = &'a [LaneId];

@@ -1,24 +1,24 @@
 //! What a run came to.
 
 use super::Failure;
-use super::run::Lanes;
 use crate::exit::Exit;
 use crate::print::{Printer, time};
 use engine::flow::PushTarget;
-use engine::{Engine, WorkEnd};
+use engine::{Begun, Engine, WorkEnd};
 use model::{RunId, TaskState, Usage};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use store::Store;
+use store::{LaneId, Store};
 
 /// What a run came to.
 pub(crate) struct Summary {
+    /// The run that was begun or went on.
     run: RunId,
     end: WorkEnd,
     seconds: f64,
     usage: Usage,
-    /// Counts by lane (kind and name), then state.
-    lanes: Vec<(String, BTreeMap<TaskState, u64>)>,
+    /// Counts by run and lane (kind and name), then state; of earlier runs too that were still open.
+    lanes: Vec<(RunId, String, BTreeMap<TaskState, u64>)>,
     /// Files that were written to.
     files: Vec<String>,
 }
@@ -27,32 +27,46 @@ impl Summary {
     pub(crate) async fn collect(
         store: &dyn Store,
         engine: &Engine,
-        run: RunId,
-        lanes: Lanes<'_>,
+        begun: &Begun,
+        lanes: &[LaneId],
         end: WorkEnd,
         seconds: f64,
     ) -> Result<Self, Failure> {
-        let tally = store.tally(Some(run)).await?;
+        let targets = lanes.iter().filter_map(|id| engine.flows().pushes.get(id)).map(|flow| &flow.target);
+        let files = targets.filter_map(|target| match target {
+            PushTarget::Driver(target) => target.exclusive_key(),
+            _ => None,
+        });
+        let mut summary = Self {
+            run: begun.run,
+            end,
+            seconds,
+            usage: store.usage(Some(begun.run)).await?,
+            lanes: Vec::new(),
+            files: files.collect(),
+        };
+        for run in begun.all() {
+            summary.count_run(store, run, lanes).await?;
+        }
+        Ok(summary)
+    }
+
+    async fn count_run(&mut self, store: &dyn Store, run: RunId, lanes: &[LaneId]) -> Result<(), Failure> {
         let names: BTreeMap<_, _> = store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect();
-        let mut files = Vec::new();
-        let mut counted = Vec::new();
+        let tally = store.tally(Some(run)).await?;
         for id in lanes {
             let counts: BTreeMap<TaskState, u64> =
                 tally.iter().filter(|tally| tally.lane == *id).map(|tally| (tally.state, tally.count)).collect();
             if let Some(lane) = names.get(id).filter(|_| !counts.is_empty()) {
-                counted.push((format!("{} {}", lane.kind.as_str(), lane.name), counts));
-            }
-            if let Some(PushTarget::Driver(target)) = engine.flows().pushes.get(id).map(|flow| &flow.target) {
-                files.extend(target.exclusive_key());
+                self.lanes.push((run, format!("{} {}", lane.kind.as_str(), lane.name), counts));
             }
         }
-        let usage = store.usage(Some(run)).await?;
-        Ok(Self { run, end, seconds, usage, lanes: counted, files })
+        Ok(())
     }
 
     /// How many tasks of the run are in a state.
     pub(crate) fn count(&self, state: TaskState) -> u64 {
-        self.lanes.iter().filter_map(|(_, counts)| counts.get(&state)).sum()
+        self.lanes.iter().filter_map(|(_, _, counts)| counts.get(&state)).sum()
     }
 
     /// Whether all of it went well.
@@ -96,8 +110,8 @@ impl Summary {
         let mut head = vec!["run", "lane"];
         head.extend(states.iter().map(|state| state.as_str()));
         head.push("seconds");
-        let rows = self.lanes.iter().map(|(name, counts)| {
-            let mut row = vec![self.run.to_string(), name.clone()];
+        let rows = self.lanes.iter().map(|(run, name, counts)| {
+            let mut row = vec![run.to_string(), name.clone()];
             row.extend(states.iter().map(|state| counts.get(state).copied().unwrap_or(0).to_string()));
             row.push(format!("{:.2}", self.seconds));
             row
@@ -110,13 +124,15 @@ impl Summary {
             counts.iter().map(|(state, count)| (state.as_str().to_owned(), json!(count))).collect()
         };
         let mut all: BTreeMap<TaskState, u64> = BTreeMap::new();
-        for (_, counts) in &self.lanes {
+        let mut by_lane: BTreeMap<&str, BTreeMap<TaskState, u64>> = BTreeMap::new();
+        for (_, name, counts) in &self.lanes {
             for (state, count) in counts {
                 *all.entry(*state).or_default() += count;
+                *by_lane.entry(name).or_default().entry(*state).or_default() += count;
             }
         }
         let lanes: Map<String, Value> =
-            self.lanes.iter().map(|(name, counts)| (name.clone(), Value::Object(by_state(counts)))).collect();
+            by_lane.iter().map(|(name, counts)| ((*name).to_owned(), Value::Object(by_state(counts)))).collect();
         let (end, due_at) = match self.end {
             WorkEnd::Idle => ("idle", None),
             WorkEnd::Stopped => ("stopped", None),

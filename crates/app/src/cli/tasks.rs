@@ -321,6 +321,9 @@ impl Which {
         } else if !done.is_empty() {
             let plural = if done.len() == 1 { "task" } else { "tasks" };
             context.printer.say(&format!("{} {plural}: done", done.len()));
+            if matches!(decision, Decision::Retry | Decision::ResolveResend) {
+                context.printer.say("they are worked on by the next `tramontane run` of their incoming");
+            }
         }
         if problems.is_empty() {
             return Ok(Exit::Done);
