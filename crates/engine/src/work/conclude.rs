@@ -29,11 +29,14 @@ pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
     if let Some(state) = end_state(next)
         && let Some(listeners) = flows.listeners.get(&claim.lane)
     {
-        let wanted = listeners.iter().filter(|listener| listener.wants(state));
-        let mut report = None;
-        for listener in wanted {
-            let report = report.get_or_insert_with(|| report_of(flows, &claim, request.as_ref(), &answer, &end, state));
-            new_tasks.extend(fed(&listener.pull, report.clone(), &claim, now));
+        let mut wanted = listeners.iter().filter(|listener| listener.wants(state)).peekable();
+        if wanted.peek().is_some() {
+            let mut report = report_of(flows, &claim, request, answer, &end, state);
+            while let Some(listener) = wanted.next() {
+                // The last one gets the tree itself: most routes have one listener, and a copy is dear.
+                let own = if wanted.peek().is_some() { report.clone() } else { std::mem::take(&mut report) };
+                new_tasks.extend(fed(&listener.pull, own, &claim, now));
+            }
         }
     }
     Finish { token: claim.token, end, next, new_tasks, cursor: None, resume: None }
@@ -54,22 +57,24 @@ pub(super) fn end_state(next: Next) -> Option<TaskState> {
 fn report_of(
     flows: &Flows,
     claim: &Claim,
-    request: Option<&Request>,
-    answer: &Value,
+    request: Option<Request>,
+    answer: Value,
     end: &AttemptEnd,
     state: TaskState,
 ) -> Value {
-    json!({
-        "data": serde_json::from_slice::<Value>(&claim.payload).unwrap_or_default(),
-        "request": request.cloned().map(Request::into_value),
-        "answer": answer,
-        "status": end.status,
-        "usage": end.usage,
-        "state": state,
-        "problem": end.problem,
-        "task": claim.token.task,
-        "route": flows.pushes.get(&claim.lane).map(|flow| flow.name.as_str()),
-    })
+    let route = flows.pushes.get(&claim.lane).map(|flow| Value::from(flow.name.as_str()));
+    let members = [
+        ("data", serde_json::from_slice(&claim.payload).unwrap_or_default()),
+        ("request", request.map(Request::into_value).unwrap_or_default()),
+        ("answer", answer),
+        ("status", end.status.into()),
+        ("usage", json!(end.usage)),
+        ("state", Value::from(state.as_str())),
+        ("problem", json!(end.problem)),
+        ("task", claim.token.task.0.into()),
+        ("route", route.unwrap_or_default()),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The push tasks that one payload becomes; where its transformers fail, a failed pull task that keeps it.
