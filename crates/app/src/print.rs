@@ -52,7 +52,8 @@ impl Printer {
         }
     }
 
-    fn problem(&self, problem: &Problem) {
+    /// One problem as text on stderr.
+    pub(crate) fn problem(&self, problem: &Problem) {
         let (word, colour) = match problem.severity {
             Severity::Error => ("error", "31"),
             Severity::Warning => ("warning", "33"),

@@ -28,6 +28,9 @@ const MAX_WASTE: usize = 64 << 20;
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(120);
 
+/// Timers count whole milliseconds and round up: so much later than asked, on average.
+const TIMER_ROUNDS_UP: Duration = Duration::from_micros(500);
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -80,7 +83,8 @@ impl Server {
             Err(_) => return Err(Unread),
         };
         // Only a latency needs the time; asking for it costs.
-        let due = (!self.options.latency.is_zero()).then(|| Instant::now() + self.options.latency);
+        let latency = self.options.latency;
+        let due = (!latency.is_zero()).then(|| Instant::now() + latency.saturating_sub(TIMER_ROUNDS_UP));
         let n = self.seen.fetch_add(1, Ordering::Relaxed) + self.ledger.as_ref().map_or(0, Ledger::first);
         let ticket = match self.note(n, &head, &read).await {
             Ok(ticket) => ticket.zip(outbox),

@@ -27,8 +27,9 @@ const MAX_PAYLOAD: u64 = 64 << 20;
 Examples: tramontane call \"Retrieve Model\" --path model_id=open-mistral-7b
           tramontane call \"Chat Completion\" --payload @body.json --dry-run
 
-The key comes from MISTRAL_API_KEY (MISTRAL_ADMIN_KEY, MISTRAL_USER_KEY for the operations that ask for those). The answer
-is on stdout.")]
+The key comes from MISTRAL_API_KEY; of operations that ask for those, from MISTRAL_ADMIN_KEY or
+MISTRAL_USER_KEY.
+The answer is on stdout.")]
 pub(crate) struct Call {
     /// Title of an entity: "Retrieve Model".
     entity: String,

@@ -313,7 +313,7 @@ impl Which {
         for (id, result) in ids.iter().zip(results) {
             match result {
                 Ok(()) => done.push(*id),
-                Err(problem) => problems.push(problem.within(&format!("task {id}"))),
+                Err(problem) => problems.push(problem),
             }
         }
         if context.printer.json() {
@@ -329,7 +329,7 @@ impl Which {
             return Ok(Exit::Done);
         }
         for problem in &problems {
-            context.printer.say(&format!("error: {problem} [{}]", problem.code));
+            context.printer.problem(problem);
         }
         Ok(Exit::Refused)
     }

@@ -45,18 +45,20 @@ fn run_again(write: &Write<'_>, id: TaskId, from: TaskState, decided: &Decided) 
 }
 
 fn unknown_task(id: TaskId) -> Problem {
-    Problem::new("task_not_found", format!("there is no task {id}")).hint("list the tasks to see their numbers")
+    Problem::new("task_not_found", "there is no such task")
+        .at(format!("task {id}"))
+        .hint("list the tasks to see their numbers")
 }
 
 fn misfit(id: TaskId, state: TaskState, decision: Decision) -> Problem {
     let reason = match decision {
-        Decision::Retry => format!("task {id} is `{state}` and still open, so there is nothing to run again"),
+        Decision::Retry => format!("it is `{state}` and still open, so there is nothing to run again"),
         Decision::ResolveFinished | Decision::ResolveFailed | Decision::ResolveResend => {
-            format!("task {id} is `{state}`, and only `unknown` tasks can be resolved")
+            format!("it is `{state}`, and only `unknown` tasks can be resolved")
         }
-        Decision::Cancel => format!("task {id} is `{state}`, and only tasks that wait for their turn can be cancelled"),
+        Decision::Cancel => format!("it is `{state}`, and only tasks that wait for their turn can be cancelled"),
         Decision::Skip => {
-            format!("task {id} is `{state}`, and only tasks that wait for their turn or went wrong can be skipped")
+            format!("it is `{state}`, and only tasks that wait for their turn or went wrong can be skipped")
         }
     };
     let hint = match state {
@@ -67,5 +69,5 @@ fn misfit(id: TaskId, state: TaskState, decision: Decision) -> Problem {
             "retry it if it must run again"
         }
     };
-    Problem::new("decision_misfit", reason).hint(hint)
+    Problem::new("decision_misfit", reason).at(format!("task {id}")).hint(hint)
 }

@@ -94,7 +94,7 @@ fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {
         "PRAGMA auto_vacuum = INCREMENTAL;
          PRAGMA trusted_schema = OFF;
          PRAGMA foreign_keys = ON;
-         PRAGMA cache_size = -32000;",
+         PRAGMA cache_size = -16000;",
     )?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     // FULL: a commit that was answered survives a power cut. A larger log is copied into the file less often, and

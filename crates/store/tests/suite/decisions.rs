@@ -26,7 +26,8 @@ pub(crate) async fn each_decision_fits_some_states<F: Fixture>() {
             if let Err(problem) = result {
                 assert_eq!(row, before, "{decision:?} of {from}");
                 assert_eq!(problem.code, "decision_misfit");
-                assert!(problem.reason.contains(&format!("task {id} is `{from}`")), "{}", problem.reason);
+                assert_eq!(problem.place, format!("task {id}"));
+                assert!(problem.reason.contains(&format!("it is `{from}`")), "{}", problem.reason);
                 assert!(bench.story(id).await.decisions.is_empty());
             } else {
                 assert_eq!((row.state, row.due_at), (to, NOW + 5), "{decision:?} of {from}");
