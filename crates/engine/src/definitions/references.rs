@@ -78,7 +78,7 @@ impl<'a> Named<'a> {
         Some(Problem::new("prototype_mismatch", reason).at(place).hint(hint))
     }
 
-    /// Cycles of `answers` in which no route allows a loop; places are whole.
+    /// Cycles of `answers`; places are whole.
     ///
     /// A route has one incoming, and that listens to one route at most: so every route has one that feeds it or
     /// none, and a walk from feeder to feeder either ends or goes round.
@@ -100,9 +100,12 @@ impl<'a> Named<'a> {
             cycle.rotate_left(least);
             let round = cycle.iter().chain(cycle.first()).copied().collect::<Vec<_>>().join(" -> ");
             problems.push(
-                Problem::new("answers_cycle", format!("answers go round without an end: {round}"))
-                    .at(format!("{}.{}", Kind::Routes, cycle[0]))
-                    .hint("a row would be sent, and paid for, without an end; let one of these routes take in something else"),
+                Problem::new(
+                    "answers_cycle",
+                    format!("these routes take in nothing but their own answers, so no data ever comes in: {round}"),
+                )
+                .at(format!("{}.{}", Kind::Routes, cycle[0]))
+                .hint("let one of these routes take in something else"),
             );
         }
         problems
