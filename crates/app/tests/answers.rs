@@ -150,3 +150,77 @@ fn a_key_is_sent_and_never_shown() {
     assert!(requests.recv().unwrap().contains("authorization: bearer canary-4711"));
     assert!(!ran.stdout.contains("canary") && !ran.stderr.contains("canary"), "{ran:?}");
 }
+
+/// One chunk of a streamed chat.
+fn chunk(text: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":{finish}}}]}}\n\n"
+    )
+}
+
+fn chunked(events: &[&str], ends: bool) -> String {
+    let pieces: String = events.iter().map(|event| format!("{:x}\r\n{event}\r\n", event.len())).collect();
+    let end = if ends { "0\r\n\r\n" } else { "" };
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n{pieces}{end}"
+    )
+}
+
+#[test]
+fn streams_are_folded_and_only_their_mark_ends_them() {
+    let (hel, lo, done) = (chunk("Hel", "null"), chunk("lo", "\"stop\""), "data: [DONE]\n\n".to_owned());
+    let broke = "data: {\"object\":\"error\",\"message\":\"overloaded\",\"code\":\"3505\"}\n\n".to_owned();
+    let table: Vec<(&str, String, i32, &str, Option<&str>)> = vec![
+        ("whole", chunked(&[&hel, &lo, &done], true), 0, "", Some("Hello")),
+        ("without its mark", chunked(&[&hel, &lo], true), 7, "stream_cut", Some("Hello")),
+        ("without its finish", chunked(&[&hel], true), 7, "stream_cut", Some("Hel")),
+        ("the mark, then a cut", chunked(&[&hel, &lo, &done], false), 7, "answer_cut", Some("Hello")),
+        ("a cut connection", chunked(&[&hel], false), 7, "answer_cut", Some("Hel")),
+        ("an error in it", chunked(&[&hel, &broke], true), 6, "stream_error", Some("Hel")),
+        ("nothing but an error", chunked(&[&broke], true), 6, "stream_error", None),
+        ("nothing", chunked(&[], true), 7, "stream_cut", None),
+        ("JSON all the same", json("200 OK", r#"{"choices":[{"message":{"content":"Hello"}}]}"#), 0, "", Some("Hello")),
+    ];
+    let payload = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+    for (name, raw, code, problem, content) in table {
+        let (url, requests) = serve(move |stream| drop(stream.write_all(raw.as_bytes())));
+        let ran = World::new().run(&["call", "Chat Completion", "--payload", payload, "--base-uri", &url, "--json"]);
+        assert_eq!(ran.code, Some(code), "{name}: {ran:?}");
+        assert!(problem.is_empty() || ran.stderr.contains(&format!("[{problem}]")), "{name}: {}", ran.stderr);
+        assert!(requests.recv().unwrap().contains("accept: text/event-stream"), "{name}");
+        if let Some(content) = content {
+            let answer = ran.json();
+            assert_eq!(answer["choices"][0]["message"]["content"], content, "{name}");
+            assert_eq!(answer.get("$partial").is_some(), code != 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_live_stream_is_read_to_its_last_id_and_gone_on_from() {
+    let event = |id: u32| format!("id: {id}\nevent: log\ndata: {{\"line\":{id}}}\n\n");
+    let (url, requests) = serve(move |stream| {
+        let raw = chunked(&[&event(1), &event(2)], true);
+        let _ = stream.write_all(raw.as_bytes());
+    });
+    let world = World::new();
+    world.write(
+        "flow.yaml",
+        "http_clients: { m: { prototype: mistral, base_uri: \"${MISTRAL_BASE_URI}\", api_key: \"${secret:MISTRAL_API_KEY}\", allow_private_addresses: true } }
+incoming: { logs: { subscriber: { type: mistral, http_client: m, method: GET, entity: Stream Workflow Execution Logs, request_parameters: { path: { execution_id: x } } } } }
+outgoing: { out: { publisher: { type: file, path: out.jsonl } } }
+routes: { keep: { incoming: logs, outgoing: out } }
+",
+    );
+    let run = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        Ran::of(command.env("MISTRAL_BASE_URI", &url).output().unwrap())
+    };
+    run(&["apply", "flow.yaml"]).expect(0);
+    run(&["run", "logs"]).expect(0);
+    assert!(!requests.recv().unwrap().contains("last-event-id"));
+    let lines = world::lines(&world.path("out.jsonl"));
+    assert_eq!(lines.iter().map(|line| &line["data"]["line"]).collect::<Vec<_>>(), [1, 2]);
+    run(&["run", "logs"]).expect(0);
+    assert!(requests.recv().unwrap().contains("last-event-id: 2"));
+}

@@ -1,6 +1,6 @@
 //! HTTP-shaped connectors: they build requests and read answers, and touch no socket.
 
-use crate::{Component, Credential, Effect, Evidence, Problem, Request, Side, Usage};
+use crate::{Component, Credential, Effect, Evidence, Millis, Problem, Request, Side, Usage};
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;
@@ -51,12 +51,29 @@ pub trait Operation: Send + Sync {
     /// Reads a complete answer.
     fn read(&self, answer: &HttpAnswer) -> Reading;
 
+    /// What an answer that was cut short says as far as it came: the text, where nothing more can be told.
+    fn read_part(&self, part: &HttpAnswer) -> Value {
+        Value::String(String::from_utf8_lossy(&part.body).into_owned())
+    }
+
     /// The items of a list answer, in order; `None` where the answer is not a list.
     fn items(&self, answer: &Value) -> Option<Vec<Value>>;
 
     /// The request of the page after this one; `None` at the end of the list or where there are no pages.
     /// `page` is how many pages were read in this walk before this one, counted from 0.
     fn next_page(&self, request: &Request, answer: &Value, page: u32) -> Option<Request>;
+
+    /// Where a later run goes on after this item; `None` where each run begins anew.
+    fn cursor(&self, item: &Value) -> Option<Value> {
+        let _ = item;
+        None
+    }
+
+    /// The request that goes on from a cursor.
+    fn resume(&self, request: Request, cursor: &Value) -> Request {
+        let _ = cursor;
+        request
+    }
 }
 
 /// A request that passed preflight.
@@ -79,6 +96,17 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The body; `None` sends none.
     pub body: Option<Bytes>,
+    /// When to stop reading an answer that has no end of its own.
+    pub until: Option<Until>,
+}
+
+/// When a live stream has been read for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// So many events came.
+    pub events: u32,
+    /// Nothing came for so long, in milliseconds.
+    pub quiet: Millis,
 }
 
 /// A complete answer, read under a cap.
@@ -109,6 +137,8 @@ pub struct Reading {
     pub evidence: Evidence,
     /// The answer as JSON: parsed where it is JSON, the text where it is not, `null` where it is empty.
     pub answer: Value,
+    /// Whether the answer was put together from the body instead of being it: events folded into one.
+    pub folded: bool,
     /// What the call used.
     pub usage: Option<Usage>,
     /// Why it is not a success, in the service's own words where it has some.

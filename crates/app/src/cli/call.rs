@@ -77,9 +77,14 @@ impl Call {
         }
         match client.0.exchange(&prepared.http, operation.credential(), None).await {
             Exchanged::Answer(answer) => Ok(print_answer(context, operation.as_ref(), &answer)),
-            Exchanged::Lost { evidence, problem, partial, .. } => {
-                context.printer.bytes(&partial);
+            Exchanged::Lost { evidence, problem, part } => {
                 let exit = if evidence == Evidence::NotSent { Exit::NotSent } else { Exit::Unknown };
+                // What came is the answer on stdout, as with any other; so the problem goes to stderr alone.
+                if let Some(part) = part.filter(|part| !part.body.is_empty()) {
+                    print_value(context, &operation.read_part(&part));
+                    context.printer.problem(&problem);
+                    return Ok(exit);
+                }
                 Err(Failure::new(exit, problem))
             }
         }
@@ -205,22 +210,20 @@ fn dry(client: &Client, operation: &dyn Operation, prepared: &Prepared) -> Value
     })
 }
 
-fn print_answer(context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Exit {
-    let Reading { evidence, answer: value, problem, .. } = operation.read(answer);
-    match &value {
-        Value::Null if answer.body.is_empty() => {}
+fn print_value(context: &Context, value: &Value) {
+    match value {
         Value::String(text) if !context.printer.json() => context.printer.data(text),
         value => context.printer.value(value),
     }
+}
+
+fn print_answer(context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Exit {
+    let Reading { evidence, answer: value, problem, .. } = operation.read(answer);
+    if !(value.is_null() && answer.body.is_empty()) {
+        print_value(context, &value);
+    }
     if let Some(problem) = &problem {
-        context.printer.say(&format!(
-            "{}: {problem} [{}]",
-            if problem.is_error() { "error" } else { "warning" },
-            problem.code
-        ));
-        if let Some(hint) = &problem.hint {
-            context.printer.say(&format!("  hint: {hint}"));
-        }
+        context.printer.problem(problem);
     }
     match evidence {
         Evidence::Answered if problem.is_some_and(|problem| problem.is_error()) => Exit::Failed,

@@ -1,9 +1,11 @@
 //! Mistral AI.
 
 pub mod catalogue;
+mod chunks;
 mod connector;
 mod operation;
 pub mod refusal;
+mod stream;
 pub mod usage;
 
 pub use connector::{Mistral, connector};

@@ -1,13 +1,17 @@
 //! One operation: from request to HTTP call, from answer to what it says.
 
+use super::stream::{End, Folded, fold, live};
 use super::{refusal, usage};
-use crate::openapi::catalogue::{Catalogue, Entry};
+use crate::openapi::catalogue::{Catalogue, Entry, Stream};
 use crate::openapi::preflight::{Checks, join};
 use crate::openapi::{answer, build, paging, served};
-use model::http::Preflight;
+use model::http::{Preflight, Until};
 use model::{Credential, Effect, Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request};
 use serde_json::Value;
 use std::sync::OnceLock;
+
+/// How much of a live stream one page takes, unless the subscriber says otherwise.
+const PAGE: Until = Until { events: 1_000, quiet: 5_000 };
 
 /// An operation of the catalogue. Its schemas are compiled when they are first needed, once.
 #[derive(Debug)]
@@ -44,6 +48,46 @@ impl EntryOperation {
         }
     }
 
+    fn is_stream(&self, answer: &HttpAnswer) -> bool {
+        let media_type = answer.header("content-type").unwrap_or_default();
+        self.entry.stream != Stream::None
+            && media_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+    }
+
+    /// Folds a stream into the answer that it is. Only its own mark makes it whole.
+    fn read_stream(&self, answer: &HttpAnswer) -> Reading {
+        let reading = |evidence, answer, problem| {
+            let usage = usage::usage(self.entry, &answer);
+            Reading { evidence, answer, folded: true, usage, problem, permanent: false }
+        };
+        if self.entry.stream == Stream::Always {
+            let (items, error) = live(&answer.body);
+            // What came before the error is taken in; the next run meets the error at once if it is still there.
+            let problem = error.filter(|_| items.is_empty()).map(|error| refusal::in_stream(answer, &error));
+            let evidence = if problem.is_some() { Evidence::ErrorAnswer } else { Evidence::Answered };
+            return reading(evidence, Value::Array(items), problem);
+        }
+        let Folded { answer: value, end } = fold(&answer.body);
+        if answer.truncated {
+            let problem = answer::json(answer).err().map(|(_, problem)| problem);
+            return reading(Evidence::Answered, marked(value), problem);
+        }
+        match end {
+            End::Done => reading(Evidence::Answered, value, None),
+            // Nothing came before it: an error answer like any other. Else it was paid for, and is not repeated.
+            End::Error(error) if value.is_null() => {
+                let problem = refusal::in_stream(answer, &error);
+                reading(Evidence::ErrorAnswer, error, Some(problem))
+            }
+            End::Error(error) => reading(Evidence::Answered, marked(value), Some(refusal::in_stream(answer, &error))),
+            End::Cut { finished } => {
+                let also = if finished { ", although it had its finish reason" } else { "" };
+                let reason = format!("the stream ended without its end mark{also}");
+                reading(Evidence::Unknown, marked(value), Some(Problem::new("stream_cut", reason)))
+            }
+        }
+    }
+
     fn success(&self, answer: &HttpAnswer) -> (Value, Option<Problem>) {
         match answer::json(answer) {
             Ok(value) if answer.body.is_empty() && !answer::may_be_empty(self.entry, answer.status) => {
@@ -53,6 +97,17 @@ impl EntryOperation {
             Err((text, problem)) => (text, Some(problem)),
         }
     }
+}
+
+/// The header by which a live stream goes on.
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// Marks an answer of which only a part came.
+fn marked(mut answer: Value) -> Value {
+    if let Value::Object(members) = &mut answer {
+        members.insert("$partial".to_owned(), Value::Bool(true));
+    }
+    answer
 }
 
 impl Operation for EntryOperation {
@@ -81,12 +136,15 @@ impl Operation for EntryOperation {
     }
 
     fn prepare(&self, request: &Request, preflight: Preflight) -> Result<Prepared, Vec<Problem>> {
-        if let Some(problem) = served::refusal(self.entry).or_else(|| served::request_refusal(self.entry, request)) {
+        if let Some(problem) = served::refusal(self.entry) {
             return Err(vec![problem]);
         }
         let noticed = self.preflight(request, preflight);
         match build::build(self.entry, request) {
-            Ok(http) if !noticed.iter().any(Problem::is_error) => Ok(Prepared { http, warnings: noticed }),
+            Ok(mut http) if !noticed.iter().any(Problem::is_error) => {
+                http.until = (self.entry.stream == Stream::Always).then_some(PAGE);
+                Ok(Prepared { http, warnings: noticed })
+            }
             Ok(_) => Err(noticed),
             Err(mut problems) => {
                 join(&mut problems, noticed.into_iter());
@@ -97,27 +155,56 @@ impl Operation for EntryOperation {
 
     fn read(&self, answer: &HttpAnswer) -> Reading {
         let evidence = answer::evidence(answer);
+        if evidence == Evidence::Answered && self.is_stream(answer) {
+            return self.read_stream(answer);
+        }
         if evidence == Evidence::Answered {
             let (value, problem) = self.success(answer);
             let usage = usage::usage(self.entry, &value);
-            return Reading { evidence, answer: value, usage, problem, permanent: false };
+            return Reading { evidence, answer: value, folded: false, usage, problem, permanent: false };
         }
         let value = answer::json(answer).unwrap_or_else(|(text, _)| text);
         let problem = refusal::problem(self.entry, answer, &value);
         Reading {
             evidence,
             answer: value,
+            folded: false,
             usage: None,
             problem: Some(problem),
             permanent: refusal::is_permanent(answer),
         }
     }
 
+    fn read_part(&self, part: &HttpAnswer) -> Value {
+        if self.is_stream(part) {
+            return marked(fold(&part.body).answer);
+        }
+        Value::String(String::from_utf8_lossy(&part.body).into_owned())
+    }
+
     fn items(&self, answer: &Value) -> Option<Vec<Value>> {
+        if self.entry.stream == Stream::Always {
+            return answer.as_array().cloned();
+        }
         paging::items(self.entry, answer)
     }
 
     fn next_page(&self, request: &Request, answer: &Value, page: u32) -> Option<Request> {
         paging::next_page(self.entry, request, answer, page)
+    }
+
+    fn cursor(&self, item: &Value) -> Option<Value> {
+        let live = self.entry.stream == Stream::Always;
+        item.get("id").filter(|id| live && !id.is_null()).cloned()
+    }
+
+    /// The last id seen goes back in the header that the standard has for it.
+    fn resume(&self, mut request: Request, cursor: &Value) -> Request {
+        let header = |name: &str| name.eq_ignore_ascii_case(LAST_EVENT_ID);
+        let declared = self.entry.parameters.iter().any(|parameter| header(&parameter.name));
+        if declared && !request.header.keys().any(|name| header(name)) {
+            request.header.insert(LAST_EVENT_ID.to_owned(), cursor.clone());
+        }
+        request
     }
 }

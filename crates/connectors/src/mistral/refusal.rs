@@ -37,6 +37,15 @@ pub fn problem(entry: &Entry, answer: &HttpAnswer, body: &Value) -> Problem {
     problem
 }
 
+/// The problem of an error that came inside a stream: `stream_error`, with what the service says.
+#[must_use]
+pub fn in_stream(answer: &HttpAnswer, error: &Value) -> Problem {
+    let said = said(answer, error);
+    let words = said.words.unwrap_or_else(|| "an error, without saying why".to_owned());
+    let code = said.code.map(|code| format!(" ({code})")).unwrap_or_default();
+    Problem::new("stream_error", format!("the service broke the stream off: {words}{code}"))
+}
+
 /// What an error answer says.
 #[derive(Default)]
 struct Said {

@@ -34,7 +34,7 @@ pub fn build(entry: &Entry, request: &Request) -> Result<HttpRequest, Vec<Proble
         target.push('=');
         target.push_str(&encode::query(&value));
     }
-    let mut headers = vec![("accept", accept(entry))];
+    let mut headers = vec![("accept", accept(entry, wants_stream(entry, request)))];
     headers.extend(declared_headers(entry, &request.header, &mut problems));
     let body = body(entry, request.payload.as_ref(), &mut problems);
     if body.is_some() {
@@ -43,7 +43,7 @@ pub fn build(entry: &Entry, request: &Request) -> Result<HttpRequest, Vec<Proble
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(HttpRequest { method: entry.method.as_str(), target, headers, body })
+    Ok(HttpRequest { method: entry.method.as_str(), target, headers, body, until: None })
 }
 
 /// The parameters of an entry in one place.
@@ -123,8 +123,24 @@ fn fill(slot: &str, value: Option<&Value>) -> Result<String, Problem> {
     Ok(text)
 }
 
-/// The media types of the operation's own answers. Where an event stream is a choice of the payload, JSON was chosen.
-fn accept(entry: &Entry) -> String {
+/// Whether a request asks for its answer as a stream of events.
+#[must_use]
+pub fn wants_stream(entry: &Entry, request: &Request) -> bool {
+    match entry.stream {
+        Stream::None => false,
+        Stream::Optional => {
+            request.payload.as_ref().and_then(|payload| payload.get("stream")) == Some(&Value::Bool(true))
+        }
+        Stream::Always => true,
+    }
+}
+
+/// The media types of the operation's own answers. Where an event stream is a choice of the payload, that or JSON was
+/// chosen.
+fn accept(entry: &Entry, streamed: bool) -> String {
+    if streamed {
+        return EVENTS.to_owned();
+    }
     let mut types: Vec<&str> = Vec::new();
     for media_type in entry.answers.iter().filter_map(|answer| answer.media_type.as_deref()) {
         let chosen = entry.stream != Stream::Optional || media_type != EVENTS;

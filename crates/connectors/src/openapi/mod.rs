@@ -6,6 +6,7 @@ pub mod catalogue;
 mod close;
 pub mod embedded;
 pub mod encode;
+pub mod events;
 pub mod example;
 mod lookup;
 pub mod paging;

@@ -4,6 +4,7 @@ use super::address::{PrivateAddress, PublicOnly, is_private};
 use crate::crash;
 use bytes::{Bytes, BytesMut};
 use model::definition::HttpClient;
+use model::http::Until;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -49,10 +50,8 @@ pub enum Exchanged {
         evidence: Evidence,
         /// Why.
         problem: Problem,
-        /// The status, where at least the answer's head came.
-        status: Option<u16>,
-        /// What came of the body before it was cut.
-        partial: Bytes,
+        /// What came of the answer before it was cut, where at least its head came.
+        part: Option<HttpAnswer>,
     },
 }
 
@@ -159,7 +158,7 @@ impl Client {
             }
         };
         crash::point("after_headers");
-        let answer = self.read(response).await;
+        let answer = self.read(response, request.until).await;
         crash::point("after_body");
         answer
     }
@@ -219,7 +218,7 @@ impl Client {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response) -> Exchanged {
+    async fn read(&self, mut response: reqwest::Response, until: Option<Until>) -> Exchanged {
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -227,12 +226,18 @@ impl Client {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let mut body = Collected::new(self.max_answer);
+        let mut events = EventCount::default();
+        let quiet = until.map(|until| span(until.quiet));
         loop {
-            let piece = tokio::time::timeout(self.idle, response.chunk()).await;
+            let piece = tokio::time::timeout(quiet.unwrap_or(self.idle), response.chunk()).await;
             let (code, reason) = match piece {
                 Ok(Ok(Some(chunk))) => {
-                    if body.add(chunk) {
+                    let enough = until.is_some_and(|until| events.add(&chunk) >= until.events);
+                    if body.add(chunk) && !enough {
                         continue;
+                    }
+                    if enough {
+                        return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
                     }
                     return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: true });
                 }
@@ -241,15 +246,15 @@ impl Client {
                 }
                 Ok(Err(error)) if error.is_timeout() => ("timeout_total", "the answer took too long".to_owned()),
                 Ok(Err(error)) => ("answer_cut", format!("the answer was cut: {}", innermost(&error))),
+                // Nothing came for a while: the page of a live stream ends here.
+                Err(_) if quiet.is_some() => {
+                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
+                }
                 Err(_) => ("timeout_idle", format!("the answer stalled for {} s", self.idle.as_secs_f64())),
             };
             let problem = Problem::new(code, reason);
-            return Exchanged::Lost {
-                evidence: Evidence::Unknown,
-                problem,
-                status: Some(status),
-                partial: body.take(),
-            };
+            let part = HttpAnswer { status, headers, body: body.take(), truncated: true };
+            return Exchanged::Lost { evidence: Evidence::Unknown, problem, part: Some(part) };
         }
     }
 
@@ -303,6 +308,33 @@ impl Collected {
 
     fn take(self) -> Bytes {
         if self.rest.is_empty() { self.first } else { self.rest.freeze() }
+    }
+}
+
+/// Counts the events of a stream by the empty lines that end them.
+#[derive(Default)]
+struct EventCount {
+    events: u32,
+    /// Whether the present line has something on it.
+    filled: bool,
+    after_return: bool,
+}
+
+impl EventCount {
+    /// Takes a piece; how many events there were so far.
+    fn add(&mut self, piece: &[u8]) -> u32 {
+        for byte in piece {
+            match byte {
+                b'\n' if self.after_return => {}
+                b'\r' | b'\n' => {
+                    self.events += u32::from(!self.filled);
+                    self.filled = false;
+                }
+                _ => self.filled = true,
+            }
+            self.after_return = *byte == b'\r';
+        }
+        self.events
     }
 }
 
@@ -378,7 +410,7 @@ fn private_problem(reason: &str) -> Problem {
 }
 
 fn lost(evidence: Evidence, problem: Problem) -> Exchanged {
-    Exchanged::Lost { evidence, problem, status: None, partial: Bytes::new() }
+    Exchanged::Lost { evidence, problem, part: None }
 }
 
 fn span(millis: Millis) -> Duration {

@@ -137,11 +137,13 @@ impl HttpLane {
         let repeated = claim.token.attempt > 1;
         let (mut end, answer, final_problem) = match exchanged {
             Exchanged::Answer(answer) => read_answer(push, &claim, &answer, repeated, now),
-            Exchanged::Lost { evidence, problem, status, partial } => {
+            Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
-                end.status = status;
-                end.answer = (!partial.is_empty())
-                    .then(|| Value::String(String::from_utf8_lossy(&partial).into_owned()).to_string().into());
+                if let Some(part) = part {
+                    end.status = Some(part.status);
+                    end.headers = Some(redact_headers(&part.headers));
+                    end.answer = (!part.body.is_empty()).then(|| push.operation.read_part(&part).to_string().into());
+                }
                 (end, Value::Null, false)
             }
         };
@@ -240,6 +242,7 @@ pub(super) fn answered_end(number: u32, now: Millis, answer: &HttpAnswer, readin
     let kept = match &reading.answer {
         Value::Null if answer.body.is_empty() => None,
         Value::String(_) | Value::Null => Some(Bytes::from(reading.answer.to_string())),
+        _ if reading.folded => Some(Bytes::from(reading.answer.to_string())),
         _ => Some(answer.body.clone()),
     };
     AttemptEnd {

@@ -143,12 +143,7 @@ impl PullLane {
         left: Left,
         room: Option<u64>,
     ) -> Result<Step, Stopped> {
-        let stored = self.shared.parts.store.cursor(self.flow.lane).await.map_err(|error| {
-            let problem = error.problem();
-            self.shared.signals.fail(error);
-            self.refused(claim, problem)
-        })?;
-        let cursor: Option<Value> = stored.as_deref().and_then(|text| serde_json::from_slice(text).ok());
+        let cursor = self.cursor(claim).await?;
         let limit = room.map_or(PAGE, |room| usize::try_from(room).unwrap_or(PAGE).min(PAGE));
         let page = source.pull(cursor.as_ref(), limit).await.map_err(|failure| Stopped {
             end: Box::new(plain_end(claim.token.attempt, self.shared.now(), failure.evidence, Some(failure.problem))),
@@ -165,6 +160,16 @@ impl PullLane {
         })
     }
 
+    /// Where the incoming stands.
+    async fn cursor(&self, claim: &Claim) -> Result<Option<Value>, Stopped> {
+        let stored = self.shared.parts.store.cursor(self.flow.lane).await.map_err(|error| {
+            let problem = error.problem();
+            self.shared.signals.fail(error);
+            self.refused(claim, problem)
+        })?;
+        Ok(stored.as_deref().and_then(|text| serde_json::from_slice(text).ok()))
+    }
+
     async fn page_of_call(
         &self,
         claim: &Claim,
@@ -176,7 +181,10 @@ impl PullLane {
         let request = match left.request.clone() {
             Some(request) => request,
             None => match pull.first_request(&self.flow.name, now) {
-                Ok(Some(request)) => request,
+                Ok(Some(request)) => match self.cursor(claim).await? {
+                    Some(cursor) => pull.operation.resume(request, &cursor),
+                    None => request,
+                },
                 Ok(None) => return Ok(Some(self.whole(claim, Vec::new()))),
                 Err(problem) => return Err(self.refused(claim, problem)),
             },
@@ -224,9 +232,9 @@ impl PullLane {
         let effect = pull.operation.effect(request);
         let answer = match exchanged {
             Exchanged::Answer(answer) => answer,
-            Exchanged::Lost { evidence, problem, status, .. } => {
+            Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
-                end.status = status;
+                end.status = part.map(|part| part.status);
                 return Err(Stopped { end: Box::new(end), effect, final_problem: false });
             }
         };
@@ -238,15 +246,19 @@ impl PullLane {
             return Err(Stopped { end: Box::new(end), effect, final_problem });
         }
         let items = if pull.split { pull.operation.items(&reading.answer) } else { None };
+        let mut cursor = None;
         let next = items.is_some().then(|| pull.operation.next_page(request, &reading.answer, left.pages)).flatten();
         let mut payloads = items.unwrap_or_else(|| vec![reading.answer]);
         if let Some(room) = room {
             payloads.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         }
+        if let Some(last) = payloads.last().filter(|_| pull.split) {
+            cursor = pull.operation.cursor(last).map(|cursor| (self.flow.lane, Some(Bytes::from(cursor.to_string()))));
+        }
         let taken = left.taken + payloads.len() as u64;
         let full = room.is_some_and(|room| payloads.len() as u64 >= room);
         let left = next.filter(|_| !full).map(|request| Left { taken, pages: left.pages + 1, request: Some(request) });
-        Ok(Step { end, payloads, cursor: None, left })
+        Ok(Step { end, payloads, cursor, left })
     }
 
     /// A step that needs nothing from outside and leaves nothing to do.

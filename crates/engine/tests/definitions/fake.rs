@@ -67,11 +67,24 @@ impl Operation for Model {
         if request.path.get("model_id").is_none() && preflight == Preflight::Refuse {
             return Err(vec![Problem::new("path_slot_empty", "model_id is missing").at("/path/model_id")]);
         }
-        let http = HttpRequest { method: "GET", target: "/v1/models/x".to_owned(), headers: Vec::new(), body: None };
+        let http = HttpRequest {
+            method: "GET",
+            target: "/v1/models/x".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            until: None,
+        };
         Ok(Prepared { http, warnings: Vec::new() })
     }
     fn read(&self, _: &HttpAnswer) -> Reading {
-        Reading { evidence: Evidence::Answered, answer: Value::Null, usage: None, problem: None, permanent: false }
+        Reading {
+            evidence: Evidence::Answered,
+            answer: Value::Null,
+            folded: false,
+            usage: None,
+            problem: None,
+            permanent: false,
+        }
     }
     fn items(&self, _: &Value) -> Option<Vec<Value>> {
         None
