@@ -31,6 +31,12 @@ impl Printer {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
 
+    /// Bytes on stdout, as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        let mut out = std::io::stdout();
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
     /// A remark on stderr.
     pub(crate) fn say(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");
@@ -78,9 +84,9 @@ impl Printer {
     }
 }
 
-/// A time for people and programs: RFC 3339, UTC.
+/// A time for people and programs: RFC 3339, UTC, always with milliseconds.
 pub(crate) fn time(at: Millis) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |time| time.to_string())
+    jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |time| format!("{time:.3}"))
 }
 
 /// One line of a text, at most so many characters, control characters shown as spaces.

@@ -140,14 +140,17 @@ fn help_names_every_command() {
           --no-color              Prints no colours [env: NO_COLOR]
           --query <K=V>           A value for the query; JSON where it is JSON, else text
           --payload <JSON|@FILE>  The body
+          --file <FIELD=PATH>     A file for a field of the form
           --request <JSON|@FILE>  The whole request: {path, query, payload}
           --base-uri <URL>        Where to send it [env: MISTRAL_BASE_URI=http://SIMULATOR]
           --client <NAME>         Uses a stored HTTP client
+          --out <PATH>            Writes an answer that is a file here instead of to stdout
           --dry-run               Prints the request and sends nothing
       -h, --help                  Print help
 
     Examples: tramontane call "Retrieve Model" --path model_id=open-mistral-7b
               tramontane call "Chat Completion" --payload @body.json --dry-run
+              tramontane call "Upload File" --file file=report.pdf --payload '{"purpose": "ocr"}'
 
     The key comes from MISTRAL_API_KEY; of operations that ask for those, from MISTRAL_ADMIN_KEY or
     MISTRAL_USER_KEY.

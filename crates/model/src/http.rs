@@ -1,5 +1,6 @@
 //! HTTP-shaped connectors: they build requests and read answers, and touch no socket.
 
+use crate::form::Form;
 use crate::{Component, Credential, Effect, Evidence, Millis, Problem, Request, Side, Usage};
 use bytes::Bytes;
 use serde_json::Value;
@@ -96,6 +97,8 @@ pub struct HttpRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The body; `None` sends none.
     pub body: Option<Bytes>,
+    /// A multipart body, in the place of `body`. Its content type is the exchange's, which chooses the boundary.
+    pub form: Option<Form>,
     /// When to stop reading an answer that has no end of its own.
     pub until: Option<Until>,
 }
@@ -130,6 +133,15 @@ impl HttpAnswer {
     }
 }
 
+/// What a file that came as an answer is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileAnswer {
+    /// Its media type, as the answer says.
+    pub media_type: String,
+    /// Its name, where the answer gives one.
+    pub filename: Option<String>,
+}
+
 /// What a complete answer says.
 #[derive(Clone, Debug)]
 pub struct Reading {
@@ -139,6 +151,8 @@ pub struct Reading {
     pub answer: Value,
     /// Whether the answer was put together from the body instead of being it: events folded into one.
     pub folded: bool,
+    /// The answer's body is a file, which is kept beside the store; `answer` is null then.
+    pub file: Option<FileAnswer>,
     /// What the call used.
     pub usage: Option<Usage>,
     /// Why it is not a success, in the service's own words where it has some.

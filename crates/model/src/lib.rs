@@ -7,6 +7,7 @@ pub mod catalogue_facts;
 pub mod component;
 pub mod definition;
 pub mod driver;
+pub mod form;
 pub mod http;
 pub mod ids;
 pub mod outcome;

@@ -1,5 +1,6 @@
 //! The border: what an adapter must do. What each promise means exactly is in the suite.
 
+use crate::blobs::Blobs;
 use crate::{
     Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, StoreError,
     StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
@@ -105,6 +106,9 @@ pub trait Store: Send + Sync {
     ) -> Result<i64, StoreError>;
 
     // --- blobs and upkeep -----------------------------------------------------------------------------------
+
+    /// The folder of blobs, for files that payloads and answers name: `{"$blob": id}`.
+    fn blob_folder(&self) -> &Blobs;
 
     /// How many blobs there are and their bytes.
     async fn blobs(&self) -> Result<(u64, u64), StoreError>;

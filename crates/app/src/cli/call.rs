@@ -8,12 +8,15 @@ use crate::settings::{self, ADMIN_KEY, API_KEY, Environment, USER_KEY};
 use clap::Args;
 use connectors::openapi::catalogue::Method;
 use engine::definitions::from_stored;
-use engine::exchange::{Client, Exchanged};
+use engine::exchange::{Client, Exchanged, Files};
 use engine::flow::open_client;
 use model::definition::HttpClient;
+use model::form::{Content, Field};
 use model::{Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request, Side};
 use serde_json::{Map, Value, json};
+use std::fs::File;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where the service is.
@@ -26,6 +29,7 @@ const MAX_PAYLOAD: u64 = 64 << 20;
 #[command(after_help = "\
 Examples: tramontane call \"Retrieve Model\" --path model_id=open-mistral-7b
           tramontane call \"Chat Completion\" --payload @body.json --dry-run
+          tramontane call \"Upload File\" --file file=report.pdf --payload '{\"purpose\": \"ocr\"}'
 
 The key comes from MISTRAL_API_KEY; of operations that ask for those, from MISTRAL_ADMIN_KEY or
 MISTRAL_USER_KEY.
@@ -45,8 +49,11 @@ pub(crate) struct Call {
     /// The body.
     #[arg(long, value_name = "JSON|@FILE")]
     payload: Option<String>,
+    /// A file for a field of the form.
+    #[arg(long, value_name = "FIELD=PATH", value_parser = pair)]
+    file: Vec<(String, String)>,
     /// The whole request: {path, query, payload}.
-    #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["path", "query", "payload"])]
+    #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["path", "query", "payload", "file"])]
     request: Option<String>,
     /// Where to send it.
     #[arg(long, value_name = "URL", env = "MISTRAL_BASE_URI", conflicts_with = "client")]
@@ -54,6 +61,9 @@ pub(crate) struct Call {
     /// Uses a stored HTTP client.
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
+    /// Writes an answer that is a file here instead of to stdout.
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
     /// Prints the request and sends nothing.
     #[arg(long)]
     dry_run: bool,
@@ -75,8 +85,8 @@ impl Call {
             context.printer.value(&dry(&client.0, operation.as_ref(), &prepared));
             return Ok(Exit::Done);
         }
-        match client.0.exchange(&prepared.http, operation.credential(), None).await {
-            Exchanged::Answer(answer) => Ok(print_answer(context, operation.as_ref(), &answer)),
+        match client.0.exchange(&prepared.http, operation.credential(), None, &Typed::of(&self.file)).await {
+            Exchanged::Answer(answer) => self.print_answer(context, operation.as_ref(), &answer),
             Exchanged::Lost { evidence, problem, part } => {
                 let exit = if evidence == Evidence::NotSent { Exit::NotSent } else { Exit::Unknown };
                 // What came is the answer on stdout, as with any other; so the problem goes to stderr alone.
@@ -88,6 +98,44 @@ impl Call {
                 Err(Failure::new(exit, problem))
             }
         }
+    }
+
+    fn print_answer(&self, context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Ended {
+        let Reading { evidence, answer: value, problem, file, .. } = operation.read(answer);
+        if file.is_some() {
+            self.write_file(context, answer)?;
+        } else if !(value.is_null() && answer.body.is_empty()) {
+            print_value(context, &value);
+        }
+        if let Some(problem) = &problem {
+            context.printer.problem(problem);
+        }
+        Ok(match evidence {
+            Evidence::Answered if problem.is_some_and(|problem| problem.is_error()) => Exit::Failed,
+            Evidence::Answered => Exit::Done,
+            Evidence::Refused { .. } => Exit::TryLater,
+            Evidence::Rejected | Evidence::ErrorAnswer => Exit::Failed,
+            Evidence::NotSent => Exit::NotSent,
+            Evidence::Unknown => Exit::Unknown,
+        })
+    }
+
+    /// A file goes where it was asked to, else to stdout, where with `--json` only what it is is said.
+    fn write_file(&self, context: &Context, answer: &HttpAnswer) -> Result<(), Failure> {
+        let media_type = answer.header("content-type").unwrap_or_default();
+        if let Some(path) = &self.out {
+            std::fs::write(path, &answer.body).map_err(|error| {
+                let problem = Problem::new("file_unwritable", format!("{}: {error}", path.display())).at("--out");
+                Failure::new(Exit::Trouble, problem)
+            })?;
+            context.printer.say(&format!("{} bytes written to {}", answer.body.len(), path.display()));
+        } else if !context.printer.json() {
+            context.printer.bytes(&answer.body);
+        }
+        if context.printer.json() {
+            context.printer.value(&json!({ "size": answer.body.len(), "media_type": media_type, "file": self.out }));
+        }
+        Ok(())
     }
 
     fn operation(&self) -> Result<Arc<dyn Operation>, Failure> {
@@ -116,6 +164,14 @@ impl Call {
         }
         if let Some(text) = &self.payload {
             request.payload = Some(read_json("--payload", text).map_err(refused)?);
+        }
+        for (index, (field, path)) in self.file.iter().enumerate() {
+            let payload = request.payload.get_or_insert_with(|| json!({}));
+            let Value::Object(members) = payload else {
+                let reason = "a file is a field of a form, and the payload is no object";
+                return Err(refused(Problem::new("payload_type", reason).at("--payload")));
+            };
+            members.insert(field.clone(), typed_file(index, path).map_err(refused)?);
         }
         Ok(request)
     }
@@ -189,7 +245,7 @@ fn read_json(option: &str, text: &str) -> Result<Value, Problem> {
     let read = if path == "-" {
         std::io::stdin().take(MAX_PAYLOAD + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_PAYLOAD + 1).read_to_end(&mut bytes))
+        File::open(path).and_then(|file| file.take(MAX_PAYLOAD + 1).read_to_end(&mut bytes))
     };
     read.map_err(|error| Problem::new("file_unreadable", format!("{path}: {error}")).at(option))?;
     if bytes.len() as u64 > MAX_PAYLOAD {
@@ -203,11 +259,26 @@ fn dry(client: &Client, operation: &dyn Operation, prepared: &Prepared) -> Value
     let http = &prepared.http;
     let headers: Map<String, Value> =
         http.headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    let body = http.body.as_deref().map(|body| serde_json::from_slice::<Value>(body).unwrap_or(Value::Null));
-    json!({
+    let body = match (&http.body, &http.form) {
+        (_, Some(form)) => ("form", form.0.iter().map(field).collect()),
+        (Some(body), None) => ("body", serde_json::from_slice(body).unwrap_or_default()),
+        (None, None) => ("body", Value::Null),
+    };
+    let mut shown = json!({
         "method": http.method, "url": format!("{}{}", client.base(), http.target), "headers": headers,
-        "credential": operation.credential().option(), "body": body,
-    })
+        "credential": operation.credential().option(),
+    });
+    shown[body.0] = body.1;
+    shown
+}
+
+fn field(field: &Field) -> Value {
+    match &field.content {
+        Content::Text(text) => json!({ "name": field.name, "text": text }),
+        Content::File(file) => {
+            json!({ "name": field.name, "filename": file.filename, "media_type": file.media_type })
+        }
+    }
 }
 
 fn print_value(context: &Context, value: &Value) {
@@ -217,20 +288,32 @@ fn print_value(context: &Context, value: &Value) {
     }
 }
 
-fn print_answer(context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Exit {
-    let Reading { evidence, answer: value, problem, .. } = operation.read(answer);
-    if !(value.is_null() && answer.body.is_empty()) {
-        print_value(context, &value);
+/// Files that were named on the command line. Here their ids are their places in it.
+struct Typed(Vec<PathBuf>);
+
+impl Typed {
+    fn of(files: &[(String, String)]) -> Self {
+        Self(files.iter().map(|(_, path)| PathBuf::from(path)).collect())
     }
-    if let Some(problem) = &problem {
-        context.printer.problem(problem);
+}
+
+impl Files for Typed {
+    fn open(&self, id: &str) -> Result<File, Problem> {
+        let path = usize::from_str_radix(id, 16).ok().and_then(|index| self.0.get(index));
+        let path = path.ok_or_else(|| {
+            let problem = Problem::new("blob_missing", format!("there is no blob \"{id}\" here"));
+            problem.hint("blobs belong to a store; here files are brought in with --file FIELD=PATH")
+        })?;
+        File::open(path).map_err(|error| Problem::new("file_unreadable", format!("{}: {error}", path.display())))
     }
-    match evidence {
-        Evidence::Answered if problem.is_some_and(|problem| problem.is_error()) => Exit::Failed,
-        Evidence::Answered => Exit::Done,
-        Evidence::Refused { .. } => Exit::TryLater,
-        Evidence::Rejected | Evidence::ErrorAnswer => Exit::Failed,
-        Evidence::NotSent => Exit::NotSent,
-        Evidence::Unknown => Exit::Unknown,
+}
+
+fn typed_file(index: usize, path: &str) -> Result<Value, Problem> {
+    let unreadable = |why: String| Problem::new("file_unreadable", format!("{path}: {why}")).at("--file");
+    let data = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    if !data.is_file() {
+        return Err(unreadable("is no file".to_owned()));
     }
+    let filename = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    Ok(json!({ "$blob": format!("{index:032x}"), "filename": filename, "size": data.len() }))
 }

@@ -3,7 +3,6 @@
 use super::catalogue::catalogue;
 use super::operation::EntryOperation;
 use crate::openapi::catalogue::{Entry, Method};
-use crate::openapi::served;
 use model::schema::dotted;
 use model::{Component, Connector, Effect, Operation, Problem, Request, Side, suggest};
 use serde_json::{Value, json};
@@ -94,9 +93,6 @@ impl Connector for Mistral {
             let reason = format!("\"{}\" changes something, so it cannot take data in", entry.title);
             let hint = "use it in a publisher; the answer can feed a route through a subscriber of type answers";
             return Err(vec![Problem::new("entity_side", reason).at("entity").hint(hint)]);
-        }
-        if let Some(problem) = served::refusal(entry) {
-            return Err(vec![problem.at("entity")]);
         }
         Ok(self.open(entry))
     }

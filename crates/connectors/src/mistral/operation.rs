@@ -4,8 +4,8 @@ use super::stream::{End, Folded, fold, live};
 use super::{refusal, usage};
 use crate::openapi::catalogue::{Catalogue, Entry, Stream};
 use crate::openapi::preflight::{Checks, join};
-use crate::openapi::{answer, build, paging, served};
-use model::http::{Preflight, Until};
+use crate::openapi::{answer, build, form, paging};
+use model::http::{FileAnswer, Preflight, Until};
 use model::{Credential, Effect, Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request};
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -19,11 +19,12 @@ pub(super) struct EntryOperation {
     catalogue: &'static Catalogue,
     entry: &'static Entry,
     checks: OnceLock<Result<Checks, Problem>>,
+    files: OnceLock<Vec<String>>,
 }
 
 impl EntryOperation {
     pub(super) fn new(catalogue: &'static Catalogue, entry: &'static Entry) -> Self {
-        Self { catalogue, entry, checks: OnceLock::new() }
+        Self { catalogue, entry, checks: OnceLock::new(), files: OnceLock::new() }
     }
 
     /// What is wrong with a request that data will still be laid over.
@@ -36,6 +37,11 @@ impl EntryOperation {
 
     fn checks(&self) -> Result<&Checks, &Problem> {
         self.checks.get_or_init(|| Checks::compile(self.catalogue, self.entry)).as_ref()
+    }
+
+    /// Fields of the form that are files.
+    fn files(&self) -> &[String] {
+        self.files.get_or_init(|| form::file_fields(self.catalogue, self.entry))
     }
 
     fn preflight(&self, request: &Request, preflight: Preflight) -> Vec<Problem> {
@@ -58,7 +64,7 @@ impl EntryOperation {
     fn read_stream(&self, answer: &HttpAnswer) -> Reading {
         let reading = |evidence, answer, problem| {
             let usage = usage::usage(self.entry, &answer);
-            Reading { evidence, answer, folded: true, usage, problem, permanent: false }
+            Reading { evidence, answer, folded: true, file: None, usage, problem, permanent: false }
         };
         if self.entry.stream == Stream::Always {
             let (items, error) = live(&answer.body);
@@ -86,6 +92,23 @@ impl EntryOperation {
                 reading(Evidence::Unknown, marked(value), Some(Problem::new("stream_cut", reason)))
             }
         }
+    }
+
+    /// A file is kept as it came; a web page in its place is none.
+    fn read_file(&self, answer: &HttpAnswer) -> Reading {
+        let media_type = answer.header("content-type").unwrap_or("application/octet-stream");
+        let (mut value, mut file, mut problem) = (Value::Null, None, None);
+        if answer.truncated {
+            problem = answer::json(answer).err().map(|(_, problem)| problem);
+        } else if media_type.to_ascii_lowercase().starts_with("text/html") {
+            value = Value::String(String::from_utf8_lossy(&answer.body).into_owned());
+            problem = Some(Problem::new("bad_answer", "the answer is a web page, not a file"));
+        } else {
+            let filename = answer.header("content-disposition").and_then(answer::filename);
+            file = Some(FileAnswer { media_type: media_type.to_owned(), filename });
+        }
+        let evidence = Evidence::Answered;
+        Reading { evidence, answer: value, folded: false, file, usage: None, problem, permanent: false }
     }
 
     fn success(&self, answer: &HttpAnswer) -> (Value, Option<Problem>) {
@@ -136,8 +159,10 @@ impl Operation for EntryOperation {
     }
 
     fn prepare(&self, request: &Request, preflight: Preflight) -> Result<Prepared, Vec<Problem>> {
-        if let Some(problem) = served::refusal(self.entry) {
-            return Err(vec![problem]);
+        let named = |name: &&String| request.payload.as_ref().is_some_and(|payload| payload[name.as_str()].is_string());
+        let named: Vec<Problem> = self.files().iter().filter(named).map(|name| form::no_file(name)).collect();
+        if !named.is_empty() {
+            return Err(named);
         }
         let noticed = self.preflight(request, preflight);
         match build::build(self.entry, request) {
@@ -158,10 +183,13 @@ impl Operation for EntryOperation {
         if evidence == Evidence::Answered && self.is_stream(answer) {
             return self.read_stream(answer);
         }
+        if evidence == Evidence::Answered && answer::is_file(self.entry) {
+            return self.read_file(answer);
+        }
         if evidence == Evidence::Answered {
             let (value, problem) = self.success(answer);
             let usage = usage::usage(self.entry, &value);
-            return Reading { evidence, answer: value, folded: false, usage, problem, permanent: false };
+            return Reading { evidence, answer: value, folded: false, file: None, usage, problem, permanent: false };
         }
         let value = answer::json(answer).unwrap_or_else(|(text, _)| text);
         let problem = refusal::problem(self.entry, answer, &value);
@@ -169,6 +197,7 @@ impl Operation for EntryOperation {
             evidence,
             answer: value,
             folded: false,
+            file: None,
             usage: None,
             problem: Some(problem),
             permanent: refusal::is_permanent(answer),

@@ -11,6 +11,7 @@ fn sse(events: &[(&str, Value)]) -> String {
         .collect()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "literals read best so")]
 fn chunk(delta: Value, finish: Option<&str>) -> Value {
     json!({"id": "c1", "object": "chat.completion.chunk", "created": 5, "model": "m",
            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})

@@ -1,7 +1,7 @@
 //! What a complete answer says: evidence from its status, JSON from its body.
 
 use super::catalogue::Entry;
-use super::{retry_after, served};
+use super::{media, retry_after};
 use model::{Evidence, HttpAnswer, Problem};
 use serde_json::{Map, Value};
 
@@ -58,7 +58,7 @@ fn unreadable(answer: &HttpAnswer, body: &[u8], error: &serde_json::Error) -> St
         return "the answer is no UTF-8 text, so no JSON".to_owned();
     }
     let media_type = answer.header("content-type").unwrap_or("application/json");
-    let named = if served::is_json(media_type) { String::new() } else { format!(" but {}", shorten(media_type, 60)) };
+    let named = if media::is_json(media_type) { String::new() } else { format!(" but {}", shorten(media_type, 60)) };
     let cut = if error.is_eof() { "it ends too early" } else { "it cannot be read" };
     format!("the answer is no JSON{named}: {cut} at line {}, column {}", error.line(), error.column())
 }
@@ -71,6 +71,22 @@ pub fn is_html(answer: &HttpAnswer, body: &[u8]) -> bool {
     named || body.trim_ascii_start().first() == Some(&b'<')
 }
 
+/// Whether the operation answers with a file: its first success is neither JSON nor a stream of events.
+#[must_use]
+pub fn is_file(entry: &Entry) -> bool {
+    let media_type = entry.answers.first().and_then(|answer| answer.media_type.as_deref());
+    media_type.is_some_and(|media_type| !media::is_json(media_type) && media_type != "text/event-stream")
+}
+
+/// The name that a `Content-Disposition` gives a file (RFC 6266), without a folder.
+#[must_use]
+pub fn filename(disposition: &str) -> Option<String> {
+    let mut named = disposition.split(';').filter_map(|part| part.trim().split_once('='));
+    let (_, name) = named.find(|(key, _)| key.eq_ignore_ascii_case("filename"))?;
+    let name = name.trim_matches('"').rsplit(['/', '\\']).next().unwrap_or_default();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Whether an operation may answer without a body.
 #[must_use]
 pub fn may_be_empty(entry: &Entry, status: u16) -> bool {
@@ -80,7 +96,7 @@ pub fn may_be_empty(entry: &Entry, status: u16) -> bool {
     [204, 205].contains(&status)
         || entry.answers.iter().any(|answer| match answer.media_type.as_deref() {
             None => true,
-            Some(media_type) => served::is_json(media_type) && silent(answer.schema.as_ref()),
+            Some(media_type) => media::is_json(media_type) && silent(answer.schema.as_ref()),
         })
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use model::http::HttpRequest;
 use model::request::kind_of;
 use model::schema::pointer;
-use model::{Problem, Request, suggest};
+use model::{Problem, Request, form, suggest};
 use serde_json::{Map, Value};
 
 /// The headers that operations declare. The list lets them be names without an owner; a test holds it against the
@@ -24,7 +24,7 @@ const EVENTS: &str = "text/event-stream";
 /// Everything that cannot be sent: slots that are missing, empty, traversing or no text (`path_missing`,
 /// `path_empty`, `path_traversal`, `path_type`, `path_unknown`), query values without a text form (`query_type`,
 /// `query_collision`), headers that the operation does not declare (`header_unknown`, `header_type`), a payload for
-/// an operation without a body (`payload_unexpected`), a body that is no JSON (`operation_not_served`).
+/// an operation without a body (`payload_unexpected`), a form whose fields are none (`payload_type`, `file_wrong`).
 pub fn build(entry: &Entry, request: &Request) -> Result<HttpRequest, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut target = path(entry, &request.path, &mut problems);
@@ -36,14 +36,14 @@ pub fn build(entry: &Entry, request: &Request) -> Result<HttpRequest, Vec<Proble
     }
     let mut headers = vec![("accept", accept(entry, wants_stream(entry, request)))];
     headers.extend(declared_headers(entry, &request.header, &mut problems));
-    let body = body(entry, request.payload.as_ref(), &mut problems);
+    let (body, form) = body(entry, request.payload.as_ref(), &mut problems);
     if body.is_some() {
         headers.push(("content-type", JSON.to_owned()));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(HttpRequest { method: entry.method.as_str(), target, headers, body, until: None })
+    Ok(HttpRequest { method: entry.method.as_str(), target, headers, body, form, until: None })
 }
 
 /// The parameters of an entry in one place.
@@ -181,25 +181,22 @@ fn declared_headers(
     headers
 }
 
-fn body(entry: &Entry, payload: Option<&Value>, problems: &mut Vec<Problem>) -> Option<Bytes> {
-    let payload = payload?;
+fn body(entry: &Entry, payload: Option<&Value>, problems: &mut Vec<Problem>) -> (Option<Bytes>, Option<form::Form>) {
+    let Some(payload) = payload else { return (None, None) };
     match &entry.body {
         Some(body) if body.kind == BodyKind::Json => match serde_json::to_vec(payload) {
-            Ok(text) => Some(Bytes::from(text)),
+            Ok(text) => (Some(Bytes::from(text)), None),
             Err(error) => {
                 problems.push(Problem::new("payload_type", error.to_string()).at("/payload"));
-                None
+                (None, None)
             }
         },
-        Some(_) => {
-            problems.push(super::served::multipart().at("/payload"));
-            None
-        }
+        Some(_) => (None, super::form::form(payload, problems)),
         None => {
             let reason = format!("{} {} has no body", entry.method.as_str(), entry.path);
             let hint = "leave the payload out; what the operation takes goes into path and query";
             problems.push(Problem::new("payload_unexpected", reason).at("/payload").hint(hint));
-            None
+            (None, None)
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Preflight: does a request fit what the catalogue says of its operation?
 
 use super::build::parameters;
-use super::catalogue::{Catalogue, Encoding, Entry, Location, Parameter};
+use super::catalogue::{Body, BodyKind, Catalogue, Encoding, Entry, Location, Parameter};
 use super::close::close;
-use super::{build, served};
+use super::{build, form};
 use model::http::Preflight;
 use model::schema::{Checker, code, pointer};
 use model::{Problem, Request, suggest};
@@ -43,6 +43,15 @@ impl Checks {
             close(&mut document);
             Checker::compile(&document)
         };
+        let compile_body = |body: &Body| {
+            if body.kind == BodyKind::Json {
+                return compile(&body.schema);
+            }
+            let mut document = catalogue.resolved(&body.schema);
+            form::describe_files(&mut document);
+            close(&mut document);
+            Checker::compile(&document)
+        };
         let checks = |location| -> Result<Vec<Check>, Problem> {
             let check = |parameter: &Parameter| {
                 Ok(Check {
@@ -57,7 +66,7 @@ impl Checks {
         Ok(Self {
             path: checks(Location::Path)?,
             query: checks(Location::Query)?,
-            payload: entry.body.as_ref().map(|body| compile(&body.schema)).transpose()?,
+            payload: entry.body.as_ref().map(compile_body).transpose()?,
             payload_required: entry.body.as_ref().is_some_and(|body| body.required),
         })
     }
@@ -81,7 +90,7 @@ impl Checks {
     #[must_use]
     pub fn literals(&self, entry: &Entry, request: &Request) -> Vec<Problem> {
         let mut problems: Vec<Problem> = build::build(entry, request).err().unwrap_or_default();
-        problems.retain(|problem| problem.code != "path_missing" && problem.code != served::CODE);
+        problems.retain(|problem| problem.code != "path_missing");
         let wrong = self.all(request).into_iter().filter(|problem| LITERAL.contains(&&*problem.code));
         join(&mut problems, wrong);
         problems

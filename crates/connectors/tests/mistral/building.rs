@@ -3,6 +3,8 @@ use connectors::mistral::catalogue::catalogue;
 use connectors::openapi::build::build;
 use connectors::openapi::catalogue::{Entry, Location, Method};
 use model::HttpRequest;
+use model::form::{Content, Field};
+use model::http::Preflight;
 use serde_json::{Value, json};
 
 fn built(entry: &Entry, value: Value) -> HttpRequest {
@@ -139,8 +141,73 @@ fn without_a_body_there_is_no_content_type() {
     let models = entry(Method::Get, "/v1/models");
     let problems = build(models, &request(json!({"payload": {}}))).unwrap_err();
     assert_eq!(codes(&problems), ["payload_unexpected /payload"]);
-    let problems = build(entry(Method::Post, "/v1/files"), &request(json!({"payload": {}}))).unwrap_err();
-    assert_eq!(codes(&problems), ["operation_not_served /payload"]);
+}
+
+#[test]
+fn forms_have_texts_first_and_files_last() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let payload = json!({
+        "file": {"$blob": id, "name": "dir/Ton \"a\".MP3", "size": 9},
+        "model": "voxtral", "diarize": true, "temperature": 0.5, "language": null,
+        "timestamp_granularities": ["segment", "word"],
+    });
+    let built = built(entry(Method::Post, "/v1/audio/transcriptions"), json!({"payload": payload}));
+    assert_eq!((&built.body, header(&built, "content-type")), (&None, None));
+    let boundary = "B";
+    let heads: Vec<String> = built.form.unwrap().0.iter().map(|field| field.head(boundary) + &text(field)).collect();
+    let plain =
+        |name: &str, text: &str| format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}");
+    assert_eq!(
+        heads,
+        [
+            plain("model", "voxtral"),
+            plain("diarize", "true"),
+            plain("temperature", "0.5"),
+            plain("timestamp_granularities", "segment"),
+            plain("timestamp_granularities", "word"),
+            "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"Ton %22a%22.MP3\"\r\nContent-Type: audio/mpeg\r\n\r\n"
+                .to_owned(),
+        ]
+    );
+}
+
+fn text(field: &Field) -> String {
+    match &field.content {
+        Content::Text(text) => text.clone(),
+        Content::File(_) => String::new(),
+    }
+}
+
+#[test]
+fn a_file_is_never_named_by_a_text() {
+    let upload = crate::operation("POST", "Upload File");
+    let id = "0123456789abcdef0123456789abcdef";
+    let refused = [
+        (json!({"file": "/etc/passwd"}), "file_wrong /payload/file"),
+        (json!({"file": "x"}), "file_wrong /payload/file"),
+        (json!({"file": {"path": "/etc/passwd"}}), "file_wrong /payload/file"),
+        (json!({"file": {"$blob": "../../etc/passwd"}}), "file_wrong /payload/file"),
+        (json!({"file": {"$blob": id, "$base64": ""}}), "file_wrong /payload/file"),
+        (json!({"file": {"$base64": "%%"}}), "file_wrong /payload/file/$base64"),
+        (json!({"purpose": "ocr"}), "schema_missing /payload/file"),
+        (json!("text"), "payload_type /payload"),
+    ];
+    for (payload, expected) in refused {
+        let problems = upload.prepare(&request(json!({"payload": payload})), Preflight::Refuse).unwrap_err();
+        let errors: Vec<_> = problems.into_iter().filter(model::Problem::is_error).collect();
+        assert!(codes(&errors).contains(&expected.to_owned()), "{payload}: {errors:?}");
+        assert!(
+            errors
+                .iter()
+                .all(|problem| problem.code != "file_wrong" || problem.hint.is_some() || problem.place.ends_with("64"))
+        );
+    }
+    for file in [json!({"$blob": id}), json!({"$base64": "YQ==", "filename": "a.txt", "media_type": "text/plain"})] {
+        let prepared =
+            upload.prepare(&request(json!({"payload": {"file": file, "purpose": "ocr"}})), Preflight::Refuse).unwrap();
+        assert_eq!(prepared.warnings, []);
+        assert_eq!(prepared.http.form.unwrap().0.len(), 2);
+    }
 }
 
 #[test]

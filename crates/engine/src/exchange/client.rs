@@ -1,12 +1,13 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
 use super::address::{PrivateAddress, PublicOnly, is_private};
+use super::form::{self, FileShrank, Files, Written};
 use crate::crash;
 use bytes::{Bytes, BytesMut};
 use model::definition::HttpClient;
 use model::http::Until;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -141,12 +142,24 @@ impl Client {
         self.paused_until.load(Ordering::Relaxed)
     }
 
-    /// Sends a request once and reads its answer under the cap.
-    pub async fn exchange(&self, request: &HttpRequest, credential: Credential, request_id: Option<&str>) -> Exchanged {
-        let built = match self.build_request(request, credential, request_id) {
+    /// Sends a request once and reads its answer under the cap. `files` has what forms name.
+    pub async fn exchange(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+        files: &dyn Files,
+    ) -> Exchanged {
+        let mut built = match self.build_request(request, credential, request_id) {
             Ok(built) => built,
             Err(problem) => return lost(Evidence::NotSent, problem),
         };
+        if let Some(form) = &request.form {
+            match form::write(form, files) {
+                Ok(written) => attach(&mut built, written),
+                Err(problem) => return lost(Evidence::NotSent, problem),
+            }
+        }
         let sent = tokio::time::timeout(self.first_byte, self.http.execute(built)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
@@ -192,9 +205,9 @@ impl Client {
         }
         if let Some(body) = &request.body {
             *built.body_mut() = Some(body.clone().into());
-        } else if matches!(request.method, "POST" | "PUT" | "PATCH") {
+        } else if request.form.is_none() && matches!(request.method, "POST" | "PUT" | "PATCH") {
             // Without a body these still state their length (RFC 9110, 8.6).
-            headers.insert(reqwest::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         Ok(built)
     }
@@ -268,12 +281,26 @@ impl Client {
             let hint = "is the base URI right, and the service reachable from here?";
             return lost(Evidence::NotSent, Problem::new("connect_failed", reason).hint(hint));
         }
+        if let Some(shrank) = find::<FileShrank>(error) {
+            let hint = "the service has got a part of the request; send it again when nobody writes the file";
+            return lost(Evidence::Unknown, Problem::new("file_changed", shrank.to_string()).hint(hint));
+        }
         let code = if error.is_timeout() { "timeout_total" } else { "connection_lost" };
         lost(
             Evidence::Unknown,
             Problem::new(code, format!("the connection was lost after the request was sent: {cause}")),
         )
     }
+}
+
+/// Gives a request a form as its body, with its length: services refuse uploads in chunks.
+fn attach(built: &mut reqwest::Request, written: Written) {
+    let headers = built.headers_mut();
+    headers.insert(CONTENT_LENGTH, written.length.into());
+    if let Ok(content_type) = HeaderValue::from_str(&written.content_type) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    *built.body_mut() = Some(reqwest::Body::wrap_stream(written.into_stream()));
 }
 
 /// A body read under a cap. Most answers are one chunk, which is then taken without a copy.

@@ -5,9 +5,11 @@
 
 mod address;
 mod client;
+mod form;
 mod redact;
 
 pub use address::is_private;
 pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
+pub use form::Files;
 pub use redact::redact_headers;

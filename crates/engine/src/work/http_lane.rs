@@ -5,6 +5,7 @@
 
 use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
+use super::file::keep_file;
 use super::settle::Outcome;
 use crate::crash;
 use crate::decide::{Case, decide};
@@ -125,18 +126,21 @@ impl HttpLane {
         let PushTarget::Http(push) = &self.flow.target else { return };
         let Ready { claim, request, prepared, .. } = ready;
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
-        let exchanged = push.client.exchange(&prepared.http, push.operation.credential(), Some(&id)).await;
+        let exchanged = push
+            .client
+            .exchange(&prepared.http, push.operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
+            .await;
         drop(permits);
-        let ended = self.judge(push, claim, request, exchanged);
+        let ended = self.judge(push, claim, request, exchanged).await;
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
     }
 
-    fn judge(&self, push: &HttpPush, claim: Claim, request: Request, exchanged: Exchanged) -> Ended {
+    async fn judge(&self, push: &HttpPush, claim: Claim, request: Request, exchanged: Exchanged) -> Ended {
         let now = self.shared.now();
         let effect = push.operation.effect(&request);
         let repeated = claim.token.attempt > 1;
         let (mut end, answer, final_problem) = match exchanged {
-            Exchanged::Answer(answer) => read_answer(push, &claim, &answer, repeated, now),
+            Exchanged::Answer(answer) => self.read_answer(push, &claim, &answer, repeated).await,
             Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
                 if let Some(part) = part {
@@ -156,6 +160,26 @@ impl HttpLane {
             end.problem = end.problem.map(|problem| problem.hint(UNKNOWN_HINT));
         }
         Ended { claim, request: Some(request), answer, end, next }
+    }
+
+    async fn read_answer(
+        &self,
+        push: &HttpPush,
+        claim: &Claim,
+        answer: &HttpAnswer,
+        repeated: bool,
+    ) -> (AttemptEnd, Value, bool) {
+        let mut reading = push.operation.read(answer);
+        if repeated && answer.status == 404 && push.operation.signature().starts_with("DELETE ") {
+            // The first of two deletes worked and its answer was lost; the wish is fulfilled either way.
+            reading.evidence = Evidence::Answered;
+            reading.problem =
+                Some(Problem::new("already_gone", "it was already gone when the delete was repeated").warning());
+        }
+        keep_file(&self.shared, answer, &mut reading).await;
+        let end = answered_end(claim.token.attempt, self.shared.now(), answer, &reading);
+        let bad = reading.problem.as_ref().is_some_and(Problem::is_error) && reading.evidence == Evidence::Answered;
+        (end, reading.answer, bad || reading.permanent)
     }
 }
 
@@ -215,25 +239,6 @@ pub(super) fn joined(problems: Vec<Problem>) -> Problem {
         first.reason = format!("{}; also: {}", first.reason, others.join("; "));
     }
     first
-}
-
-fn read_answer(
-    push: &HttpPush,
-    claim: &Claim,
-    answer: &HttpAnswer,
-    repeated: bool,
-    now: Millis,
-) -> (AttemptEnd, Value, bool) {
-    let mut reading = push.operation.read(answer);
-    if repeated && answer.status == 404 && push.operation.signature().starts_with("DELETE ") {
-        // The first of two deletes worked and its answer was lost; the wish is fulfilled either way.
-        reading.evidence = Evidence::Answered;
-        reading.problem =
-            Some(Problem::new("already_gone", "it was already gone when the delete was repeated").warning());
-    }
-    let end = answered_end(claim.token.attempt, now, answer, &reading);
-    let bad = reading.problem.as_ref().is_some_and(Problem::is_error) && reading.evidence == Evidence::Answered;
-    (end, reading.answer, bad || reading.permanent)
 }
 
 /// The record of a complete answer.

@@ -9,6 +9,7 @@
 mod conclude;
 mod dispatch;
 mod driver_lane;
+mod file;
 mod http_lane;
 mod lane;
 mod pull_lane;

@@ -2,6 +2,7 @@
 
 use super::conclude::{fed, plain_end};
 use super::dispatch::Shared;
+use super::file::keep_file;
 use super::http_lane::{answered_end, joined};
 use super::settle::Outcome;
 use crate::decide::{Case, Policy, decide};
@@ -215,11 +216,14 @@ impl PullLane {
         }
         crate::crash::point("after_start");
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
-        let exchanged = pull.client.exchange(&prepared.http, pull.operation.credential(), Some(&id)).await;
-        self.read_page(claim, pull, &request, exchanged, &left, room).map(Some)
+        let exchanged = pull
+            .client
+            .exchange(&prepared.http, pull.operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
+            .await;
+        self.read_page(claim, pull, &request, exchanged, &left, room).await.map(Some)
     }
 
-    fn read_page(
+    async fn read_page(
         &self,
         claim: &Claim,
         pull: &HttpPull,
@@ -238,7 +242,8 @@ impl PullLane {
                 return Err(Stopped { end: Box::new(end), effect, final_problem: false });
             }
         };
-        let reading = pull.operation.read(&answer);
+        let mut reading = pull.operation.read(&answer);
+        keep_file(&self.shared, &answer, &mut reading).await;
         let end = answered_end(claim.token.attempt, now, &answer, &reading);
         let bad = reading.problem.as_ref().is_some_and(Problem::is_error);
         if bad || reading.evidence != Evidence::Answered {

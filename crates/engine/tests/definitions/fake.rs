@@ -72,6 +72,7 @@ impl Operation for Model {
             target: "/v1/models/x".to_owned(),
             headers: Vec::new(),
             body: None,
+            form: None,
             until: None,
         };
         Ok(Prepared { http, warnings: Vec::new() })
@@ -81,6 +82,7 @@ impl Operation for Model {
             evidence: Evidence::Answered,
             answer: Value::Null,
             folded: false,
+            file: None,
             usage: None,
             problem: None,
             permanent: false,

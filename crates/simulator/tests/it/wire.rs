@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use connectors::openapi::build;
-use connectors::openapi::catalogue::{BodyKind, Entry};
+use connectors::openapi::catalogue::Entry;
+use model::form::{Content, FilePart, FileSource, Form};
 use model::{Credential, Request};
 use serde_json::Value;
 use simulator::{Options, Running};
-use std::fmt::Write;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -92,13 +92,9 @@ pub(crate) async fn raw(running: &Running, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A request of an entry as it goes on the wire: as the product builds it, and by hand where it has a form, which
-/// the product does not build yet.
+/// A request of an entry as it goes on the wire, as the product builds it.
 pub(crate) fn encode(entry: &Entry, request: &Request) -> (&'static str, String, Vec<(String, String)>, Bytes) {
-    let form = entry.body.as_ref().is_some_and(|body| body.kind == BodyKind::Multipart);
-    let payload = request.payload.as_ref().filter(|_| form);
-    let bare = Request { payload: None, ..request.clone() };
-    let built = build::build(entry, if form { &bare } else { request });
+    let built = build::build(entry, request);
     let built = built.unwrap_or_else(|problems| panic!("{}: {problems:?}", entry.path));
     let headers = built.headers.into_iter().map(|(name, value)| (name.to_owned(), value));
     let mut headers: Vec<(String, String)> = headers.collect();
@@ -107,30 +103,22 @@ pub(crate) fn encode(entry: &Entry, request: &Request) -> (&'static str, String,
         Credential::ApiKey | Credential::AdminKey => KEY,
     };
     headers.push((name.to_owned(), key.to_owned()));
-    let Some(payload) = payload else { return (built.method, built.target, headers, built.body.unwrap_or_default()) };
+    let Some(form) = built.form else { return (built.method, built.target, headers, built.body.unwrap_or_default()) };
     headers.push(("content-type".to_owned(), "multipart/form-data; boundary=limit".to_owned()));
-    (built.method, built.target, headers, multipart(payload))
+    (built.method, built.target, headers, multipart(&form))
 }
 
-fn multipart(payload: &Value) -> Bytes {
-    let mut body = String::new();
-    for (name, value) in payload.as_object().unwrap() {
-        let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
-        for value in values.iter().filter(|value| !value.is_null()) {
-            let (filename, content) = match value.get("filename").and_then(Value::as_str) {
-                Some(filename) => {
-                    (format!("; filename=\"{}\"", filename.replace('"', "%22")), value["$base64"].to_string())
-                }
-                None => (String::new(), text(value)),
-            };
-            write!(body, "--limit\r\nContent-Disposition: form-data; name=\"{name}\"{filename}\r\n\r\n{content}\r\n")
-                .unwrap();
+fn multipart(form: &Form) -> Bytes {
+    let mut body = Vec::new();
+    for field in &form.0 {
+        body.extend_from_slice(field.head("limit").as_bytes());
+        match &field.content {
+            Content::Text(text) => body.extend_from_slice(text.as_bytes()),
+            Content::File(FilePart { source: FileSource::Bytes(bytes), .. }) => body.extend_from_slice(bytes),
+            Content::File(file) => panic!("no blobs here: {file:?}"),
         }
+        body.extend_from_slice(Form::AFTER.as_bytes());
     }
-    body.push_str("--limit--\r\n");
+    body.extend_from_slice(Form::end("limit").as_bytes());
     body.into()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -1,7 +1,8 @@
 -- The tables of a store, first version. This file is their reference.
 --
--- Times are UTC milliseconds. A *body* is JSON text, or `@` and the 32 hex digits of a blob that holds it: no JSON text
--- begins with `@`, and a body that does is always put into a blob, so the two cannot be taken for each other.
+-- Times are UTC milliseconds. A *body* is JSON text, or `@` and the 32 hex digits of a blob that holds it, then, each after
+-- a space, those of the files that it names: no JSON text begins with `@`, and a body that does is always put into a
+-- blob, so the two cannot be taken for each other.
 -- States are `model::TaskState`'s numbers: 0 new, 1 processing, 2 retry, 3 waiting, 4 finished, 5 failed, 6 skipped,
 -- 7 rejected, 8 unknown. Of the indexes on states a task on its normal way (0, 1, 4) is in one at a time.
 -- Their conditions are comparisons: `IN (...)` builds a table of its own for each row that is written.
@@ -98,7 +99,7 @@ CREATE TABLE attempt_end (
     total_tokens      INTEGER
 ) STRICT;
 
--- Which blobs the bodies of which tasks name. What stands here is not swept.
+-- Which blobs the bodies of which tasks name: those they are in, and files (`{"$blob": id}`). What stands here is not swept.
 CREATE TABLE blob (
     id   TEXT NOT NULL,               -- 32 hex digits
     task INTEGER NOT NULL,

@@ -1,8 +1,9 @@
-//! Bodies as columns hold them: the text itself, or `@` and the id of a blob.
+//! Bodies as columns hold them: the text itself, or `@` and the id of a blob, and after it the ids that the text names.
 
 use crate::blobs::{BlobId, Blobs};
 use crate::{Finish, NewTask, Start, StoreError, TaskStory};
 use bytes::Bytes;
+use memchr::memmem;
 use model::{Millis, TaskId};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params};
@@ -25,19 +26,40 @@ fn is_outside(body: &Bytes) -> bool {
     body.len() > INLINE || body.first() == Some(&MARK)
 }
 
+/// How a file stands in a body: `{"$blob": id}`.
+const NAMED: &[u8] = b"\"$blob\":\"";
+/// Letters of an id.
+const ID: usize = 32;
+
 /// The blob that a column names instead of holding the body.
 fn blob_named(column: &Bytes) -> Result<Option<BlobId>, StoreError> {
-    let Some((&MARK, name)) = column.split_first() else { return Ok(None) };
-    let id = std::str::from_utf8(name).ok().and_then(BlobId::parse);
-    id.map(Some).ok_or_else(|| StoreError::BlobMissing(String::from_utf8_lossy(name).into_owned()))
+    let Some((&MARK, names)) = column.split_first() else { return Ok(None) };
+    let id = names.get(..ID).and_then(id_of);
+    id.map(Some).ok_or_else(|| StoreError::BlobMissing(String::from_utf8_lossy(names).into_owned()))
 }
 
-/// Remembers that a task's body names a blob, if it does.
+fn id_of(text: &[u8]) -> Option<BlobId> {
+    std::str::from_utf8(text).ok().and_then(BlobId::parse)
+}
+
+/// The blobs that a body names as files.
+fn files_in(body: &[u8]) -> impl Iterator<Item = BlobId> + '_ {
+    memmem::find_iter(body, NAMED).filter_map(|at| id_of(body.get(at + NAMED.len()..at + NAMED.len() + ID)?))
+}
+
+/// Remembers which blobs a task's body names: the one it is in, and files.
 pub(super) fn remember(db: &Connection, task: TaskId, column: Option<&Bytes>) -> Result<(), StoreError> {
-    if let Some(id) = column.map(blob_named).transpose()?.flatten() {
-        db.prepare_cached("INSERT INTO blob (id, task) VALUES (?1, ?2)")?.execute(params![id.as_str(), task.0])?;
+    let Some(column) = column else { return Ok(()) };
+    let keep = |id: &BlobId| -> Result<(), StoreError> {
+        let sql = "INSERT INTO blob (id, task) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        db.prepare_cached(sql)?.execute(params![id.as_str(), task.0])?;
+        Ok(())
+    };
+    if let Some(own) = blob_named(column)? {
+        keep(&own)?;
+        return column[1 + ID..].split(|byte| *byte == b' ').filter_map(id_of).try_for_each(|id| keep(&id));
     }
-    Ok(())
+    files_in(column).try_for_each(|id| keep(&id))
 }
 
 /// Things with bodies.
@@ -106,7 +128,8 @@ pub(super) async fn spill<T: Bodies + Send + 'static>(
             let at = item.at(now);
             for body in item.bodies().filter(|body| is_outside(body)) {
                 let (id, _) = blobs.create(at, &mut body.as_ref())?;
-                *body = format!("@{id}").into();
+                let files: String = files_in(body).map(|file| format!(" {file}")).collect();
+                *body = format!("@{id}{files}").into();
             }
         }
         Ok(items)

@@ -73,12 +73,6 @@ impl SqliteStore {
         Ok(Self { readers, writer, blobs, id, _lock: lock })
     }
 
-    /// The blobs beside the database, for what is too long to be held whole.
-    #[must_use]
-    pub fn blob_folder(&self) -> &Blobs {
-        &self.blobs
-    }
-
     /// Commits since it was opened: one carries many operations when there is much to do.
     #[must_use]
     pub fn commits(&self) -> u64 {
@@ -254,6 +248,10 @@ impl Store for SqliteStore {
         now: Millis,
     ) -> Result<i64, StoreError> {
         self.write(move |write| definitions::change(write, expected, &changes, now)).await
+    }
+
+    fn blob_folder(&self) -> &Blobs {
+        &self.blobs
     }
 
     async fn blobs(&self) -> Result<(u64, u64), StoreError> {

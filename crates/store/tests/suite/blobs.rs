@@ -3,6 +3,7 @@
 use super::{Bench, Fixture, LEASE, NOW, end, start};
 use bytes::Bytes;
 use model::TaskState;
+use store::blobs::BlobId;
 use store::{LaneId, NewTask, Next, Store, StoreError};
 
 const INLINE: usize = 256 * 1024;
@@ -107,4 +108,24 @@ pub(crate) async fn a_task_without_its_blob_stops_alone<F: Fixture>() {
         assert_eq!(rows[0].problem.as_ref().unwrap().code, "blob_missing");
     }
     bench.check_tally().await;
+}
+
+/// Files that payloads and answers name are kept as long as the tasks, wherever the text that names them is kept.
+pub(crate) async fn named_files_are_kept<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let file = || bench.store().blob_folder().create(NOW, &mut &b"content"[..]).unwrap().0;
+    let (short, long, answered, lost) = (file(), file(), file(), file());
+    let names = |id: &BlobId, more: usize| {
+        Bytes::from(format!("{{\"file\":{{\"$blob\":\"{id}\",\"size\":7}},\"more\":\"{}\"}}", "x".repeat(more)))
+    };
+    bench.insert(NewTask { payload: names(&short, 0), ..bench.task() }).await;
+    bench.insert(NewTask { payload: names(&long, INLINE), ..bench.task() }).await;
+    let claims = bench.claim(2).await;
+    assert_eq!(claims[1].payload, names(&long, INLINE), "the names beside a reference are no part of the body");
+    let mut finish = end(claims[0].token, Next::Finished);
+    finish.end.answer = Some(names(&answered, 0));
+    assert!(bench.finish(finish).await);
+    assert_eq!(bench.store().sweep_blobs(NOW + 99).await.unwrap(), 1);
+    let left = |id: &BlobId| bench.store().blob_folder().open(id).is_ok();
+    assert!(left(&short) && left(&long) && left(&answered) && !left(&lost));
 }

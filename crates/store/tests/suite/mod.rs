@@ -48,7 +48,7 @@ macro_rules! on {
                 nothing_is_found_in_an_empty_store;
             definitions: changes_make_revisions, an_outdated_plan_changes_nothing;
             blobs: long_bodies_are_blobs, a_body_like_a_reference_is_no_reference, what_nothing_refers_to_is_swept,
-                a_task_without_its_blob_stops_alone;
+                a_task_without_its_blob_stops_alone, named_files_are_kept;
             histories: random_histories_are_as_the_model_says;
         );
     };
