@@ -233,6 +233,19 @@ pub struct HttpSubscriberOptions {
     /// Makes one payload of each item of a list. `false` takes the whole answer as one payload.
     #[serde(default = "yes")]
     pub split: bool,
+    /// Takes in at most this many payloads in one run.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub limit: Option<u64>,
+    /// How many items to ask for at a time, in the service's own parameter for it; of a live stream, how many events
+    /// make a page. Without it the service decides.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub page_size: Option<u32>,
+    /// A jq condition on an item. The first item for which it holds ends the run and is left out: `.created < 1767225600`
+    /// on a list with the newest first.
+    #[serde(default)]
+    pub stop_when: Option<String>,
 }
 
 /// The options that every publisher of an HTTP-shaped connector has; the rest chooses the operation.

@@ -64,6 +64,12 @@ pub trait Operation: Send + Sync {
     /// `page` is how many pages were read in this walk before this one, counted from 0.
     fn next_page(&self, request: &Request, answer: &Value, page: u32) -> Option<Request>;
 
+    /// The request that asks for pages of this size; `None` where the operation has no pages.
+    fn sized(&self, request: Request, size: u32) -> Option<Request> {
+        let _ = (request, size);
+        None
+    }
+
     /// Where a later run goes on after this item; `None` where each run begins anew.
     fn cursor(&self, item: &Value) -> Option<Value> {
         let _ = item;

@@ -222,6 +222,13 @@ impl Operation for EntryOperation {
         paging::next_page(self.entry, request, answer, page)
     }
 
+    fn sized(&self, request: Request, size: u32) -> Option<Request> {
+        if self.entry.stream == Stream::Always {
+            return Some(request);
+        }
+        paging::sized(self.entry, request, size)
+    }
+
     fn cursor(&self, item: &Value) -> Option<Value> {
         let live = self.entry.stream == Stream::Always;
         item.get("id").filter(|id| live && !id.is_null()).cloned()

@@ -66,6 +66,17 @@ pub fn next_page(entry: &Entry, request: &Request, answer: &Value, page: u32) ->
     Some(walk.with(parameter, value))
 }
 
+/// The request that asks for pages of this size, unless it says one itself; `None` where the list has no pages.
+#[must_use]
+pub fn sized(entry: &Entry, request: Request, size: u32) -> Option<Request> {
+    let (Paging::Cursor { size: parameter, .. }
+    | Paging::Page { size: parameter, .. }
+    | Paging::Offset { size: parameter, .. }
+    | Paging::Window { size: parameter, .. }) = entry.paging.as_ref()?;
+    let walk = Walk { entry, request: &request, answer: &Value::Null, count: 0 };
+    Some(if walk.given(parameter).is_some() { request } else { walk.with(parameter, Value::from(size)) })
+}
+
 /// One page in a walk over a list.
 struct Walk<'a> {
     entry: &'a Entry,

@@ -5,6 +5,7 @@
 use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions};
 use super::node::options_of;
 use super::variables;
+use crate::transformers::Condition;
 use model::definition::{HttpPublisherOptions, HttpSubscriberOptions};
 use model::http::Preflight;
 use model::schema::{self, Checker};
@@ -97,7 +98,11 @@ fn http_subscriber(
     preflight: Preflight,
 ) -> Vec<Problem> {
     let (mut problems, request) = http_part::<HttpSubscriberOptions>(connector, options, Side::Subscriber, registry);
+    if let Some(Err(wrong)) = options.get("stop_when").and_then(Value::as_str).map(Condition::compile) {
+        problems.extend(within("stop_when", wrong));
+    }
     let Some(request) = request.filter(|_| problems.is_empty()) else { return problems };
+    problems.extend(misplaced(connector, options));
     // Without input transformers the request is known now, so what preflight would say is known too.
     let is_fixed = options.get("input_transformers").and_then(Value::as_array).is_none_or(Vec::is_empty);
     if is_fixed && let Ok(operation) = connector.operation(Side::Subscriber, options) {
@@ -108,6 +113,14 @@ fn http_subscriber(
         problems.extend(within("request_parameters", dotted(found)));
     }
     problems
+}
+
+/// Options that say how a list is walked, where there is none.
+fn misplaced(connector: &dyn Connector, options: &Value) -> Option<Problem> {
+    let operation = connector.operation(Side::Subscriber, options).ok()?;
+    let paged = operation.sized(Request::default(), 1).is_some();
+    let problem = Problem::new("option_misplaced", "the operation has no pages").at("page_size");
+    (options.get("page_size").is_some() && !paged).then(|| problem.hint("leave it out: the answer comes at once"))
 }
 
 /// What both sides of an HTTP-shaped connector have: schema, request parameters, transformers, operation. Gives the

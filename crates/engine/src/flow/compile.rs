@@ -5,7 +5,7 @@ use crate::decide::Policy;
 use crate::definitions::builtin::{AnswersOptions, InlineOptions};
 use crate::definitions::variables::{Variables, resolve, resolve_secret};
 use crate::exchange::{Client, Keys};
-use crate::transformers::Chain;
+use crate::transformers::{Chain, Condition};
 use model::definition::{
     Definitions, HttpClient, HttpPublisherOptions, HttpSubscriberOptions, Incoming, Outgoing, Part, Route,
 };
@@ -133,6 +133,14 @@ impl Compiler<'_> {
                 .chain(&options.input_transformers)
                 .map_err(|problems| within("input_transformers", problems))?,
             split: options.split,
+            limit: options.limit,
+            page_size: options.page_size,
+            stop_when: options
+                .stop_when
+                .as_deref()
+                .map(Condition::compile)
+                .transpose()
+                .map_err(|problems| within("stop_when", problems))?,
         })))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::definitions::builtin::On;
 use crate::exchange::Client;
-use crate::transformers::Chain;
+use crate::transformers::{Chain, Condition};
 use model::definition::Retry;
 use model::driver::Source;
 use model::http::Preflight;
@@ -51,6 +51,12 @@ pub struct HttpPull {
     pub input_chain: Chain,
     /// Whether a list becomes one payload per item.
     pub split: bool,
+    /// Takes in at most this many payloads in one run.
+    pub limit: Option<u64>,
+    /// Items asked for at a time.
+    pub page_size: Option<u32>,
+    /// Ends the run at the first item for which it holds.
+    pub stop_when: Option<Condition>,
     /// How strict preflight is.
     pub preflight: Preflight,
 }

@@ -126,11 +126,16 @@ impl super::HttpPull {
     /// # Errors
     /// A transformer's problem, or parameters that are no request any more; `Ok(None)` where they drop it.
     pub fn first_request(&self, incoming: &str, now: Millis) -> Result<Option<Request>, Problem> {
-        if self.input_chain.is_empty() {
-            return Ok(Some(self.parameters.clone()));
-        }
-        let place = || format!("incoming.{incoming}.subscriber.input_transformers");
-        let changed = single(&self.input_chain, self.parameters.clone().into_value(), now, place)?;
-        changed.map(|value| Request::from_value(value).map_err(|problem| problem.within(&place()))).transpose()
+        let request = if self.input_chain.is_empty() {
+            Some(self.parameters.clone())
+        } else {
+            let place = || format!("incoming.{incoming}.subscriber.input_transformers");
+            let changed = single(&self.input_chain, self.parameters.clone().into_value(), now, place)?;
+            changed.map(|value| Request::from_value(value).map_err(|problem| problem.within(&place()))).transpose()?
+        };
+        Ok(match (request, self.page_size) {
+            (Some(request), Some(size)) => self.operation.sized(request.clone(), size).or(Some(request)),
+            (request, _) => request,
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::jaq::{self, Program};
 use super::options::FromOptions;
-use model::{Problem, Transform, TransformContext};
+use model::{Millis, Problem, Transform, TransformContext};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,5 +31,27 @@ impl FromOptions for Jq {
 impl Transform for Jq {
     fn apply(&self, payload: Value, context: &mut TransformContext) -> Result<Vec<Value>, Problem> {
         self.0.run(&payload, context.now)
+    }
+}
+
+/// A question to a value, as a filter of the jq language.
+pub struct Condition(Program);
+
+impl Condition {
+    /// Compiles a condition.
+    ///
+    /// # Errors
+    /// `wrong_filter` for each thing that is wrong with the text.
+    pub fn compile(text: &str) -> Result<Self, Vec<Problem>> {
+        jaq::compile(text).map(Self)
+    }
+
+    /// Whether it holds: its first output is neither false nor null. No output is no.
+    ///
+    /// # Errors
+    /// What the filter raises, or what stops it.
+    pub fn holds(&self, value: &Value, now: Millis) -> Result<bool, Problem> {
+        let outputs = self.0.run(value, now)?;
+        Ok(outputs.first().is_some_and(|first| !matches!(first, Value::Null | Value::Bool(false))))
     }
 }

@@ -24,6 +24,7 @@ use options::part;
 use std::sync::Arc;
 
 pub use chain::{Chain, MAX_BYTES, MAX_PAYLOADS};
+pub use jq::Condition;
 
 /// Every transformer.
 #[must_use]

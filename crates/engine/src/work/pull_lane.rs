@@ -8,10 +8,11 @@ use super::settle::Outcome;
 use crate::decide::{Case, Policy, decide};
 use crate::exchange::Exchanged;
 use crate::flow::{HttpPull, PullFlow, PullSource};
+use crate::transformers::Condition;
 use bytes::Bytes;
 use model::definition::OnUnknown;
 use model::driver::Source;
-use model::{Effect, Evidence, Problem, Request};
+use model::{Effect, Evidence, Millis, Problem, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -116,7 +117,9 @@ impl PullLane {
             }
         };
         let left: Left = claim.resume.as_deref().and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
-        let room = ask.limit.map(|limit| limit.saturating_sub(left.taken));
+        let own = if let PullSource::Http(pull) = &self.flow.source { pull.limit } else { None };
+        let limit = ask.limit.into_iter().chain(own).min();
+        let room = limit.map(|limit| limit.saturating_sub(left.taken));
         if let Some(payload) = ask.payload {
             return Ok(Some(self.whole(claim, vec![payload])));
         }
@@ -190,11 +193,14 @@ impl PullLane {
                 Err(problem) => return Err(self.refused(claim, problem)),
             },
         };
-        let prepared = pull.operation.prepare(&request, pull.preflight).map_err(|problems| {
+        let mut prepared = pull.operation.prepare(&request, pull.preflight).map_err(|problems| {
             let mut stopped = self.refused(claim, joined(problems));
             stopped.end.request = serde_json::to_vec(&request).ok().map(Bytes::from);
             stopped
         })?;
+        if let (Some(until), Some(size)) = (&mut prepared.http.until, pull.page_size) {
+            until.events = size;
+        }
         let Ok(_permit) = pull.client.permits().acquire().await else { return Ok(None) };
         let start = Start {
             token: claim.token,
@@ -252,8 +258,19 @@ impl PullLane {
         }
         let items = if pull.split { pull.operation.items(&reading.answer) } else { None };
         let mut cursor = None;
-        let next = items.is_some().then(|| pull.operation.next_page(request, &reading.answer, left.pages)).flatten();
+        let mut next =
+            items.is_some().then(|| pull.operation.next_page(request, &reading.answer, left.pages)).flatten();
         let mut payloads = items.unwrap_or_else(|| vec![reading.answer]);
+        if let Some(stop_when) = &pull.stop_when
+            && let Some(first) = first_that(stop_when, &payloads, now).map_err(|problem| Stopped {
+                end: Box::new(AttemptEnd { problem: Some(problem.within("stop_when")), ..end.clone() }),
+                effect,
+                final_problem: true,
+            })?
+        {
+            payloads.truncate(first);
+            next = None;
+        }
         if let Some(room) = room {
             payloads.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         }
@@ -293,6 +310,16 @@ impl PullLane {
             resume: claim.resume.clone(),
         }
     }
+}
+
+/// Where the first item is for which a condition holds.
+fn first_that(condition: &Condition, items: &[Value], now: Millis) -> Result<Option<usize>, Problem> {
+    for (index, item) in items.iter().enumerate() {
+        if condition.holds(item, now)? {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
 }
 
 /// A page with everything that follows from it: the end of the attempt, the tasks, the cursor.
