@@ -9,50 +9,10 @@
 
 mod world;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::io::Write;
+use std::net::TcpListener;
+use world::server::{json, serve, whole};
 use world::{Ran, World};
-
-/// Answers each connection with one behaviour, and tells how many requests came.
-fn serve(behave: impl Fn(&mut TcpStream) + Send + 'static) -> (String, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (seen, requests) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let request = read_request(&mut stream);
-            if seen.send(request).is_err() {
-                return;
-            }
-            behave(&mut stream);
-        }
-    });
-    (url, requests)
-}
-
-/// Reads the head and as much body as it announces.
-fn read_request(stream: &mut TcpStream) -> String {
-    let mut text = Vec::new();
-    let mut byte = [0];
-    while !text.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-        text.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&text).to_lowercase();
-    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0)];
-    let _ = stream.read_exact(&mut body);
-    head
-}
-
-fn whole(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n{body}", body.len())
-}
-
-fn json(status: &str, body: &str) -> String {
-    whole(status, "content-type: application/json\r\n", body)
-}
 
 fn call(url: &str) -> Ran {
     World::new().run(&["call", "Retrieve Model", "--path", "model_id=m", "--base-uri", url, "--json"])

@@ -263,6 +263,39 @@ pub struct HttpPublisherOptions {
     /// Run on the whole request, before the call.
     #[serde(default)]
     pub request_transformers: Vec<Part>,
+    /// `done`: the task waits until the work is done that the operation starts (a batch job, a document's processing, a
+    /// workflow), and ends with the final object as its answer.
+    #[serde(default)]
+    pub wait_until: Option<WaitUntil>,
+    /// How often to ask meanwhile.
+    #[serde(default)]
+    pub poll: Poll,
+}
+
+/// What a publisher waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitUntil {
+    /// The work is done, or has come to nothing.
+    Done,
+}
+
+/// How often to ask how work stands: after `first`, then half as long again each time, up to `longest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Poll {
+    /// The wait before the first question.
+    pub first: Span,
+    /// The longest wait between two.
+    pub longest: Span,
+    /// How long to go on asking. Then the task fails, and a retry goes on asking.
+    pub at_most: Span,
+}
+
+impl Default for Poll {
+    fn default() -> Self {
+        Self { first: Span(2_000), longest: Span(60_000), at_most: Span(86_400_000) }
+    }
 }
 
 fn yes() -> bool {

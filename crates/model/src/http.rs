@@ -64,6 +64,24 @@ pub trait Operation: Send + Sync {
     /// `page` is how many pages were read in this walk before this one, counted from 0.
     fn next_page(&self, request: &Request, answer: &Value, page: u32) -> Option<Request>;
 
+    /// The operation that tells how the work stands which this one starts; `None` where the answer ends it.
+    fn poll(&self) -> Option<Arc<dyn Operation>> {
+        None
+    }
+
+    /// The request of that operation, from the request that started the work and its answer; `None` where the answer
+    /// does not say what to ask for.
+    fn poll_request(&self, started: &Request, answer: &Value) -> Option<Request> {
+        let _ = (started, answer);
+        None
+    }
+
+    /// How the work stands by an answer: the one that started it, or that of a poll.
+    fn progress(&self, answer: &Value) -> Progress {
+        let _ = answer;
+        Progress::Done
+    }
+
     /// The request that asks for pages of this size; `None` where the operation has no pages.
     fn sized(&self, request: Request, size: u32) -> Option<Request> {
         let _ = (request, size);
@@ -81,6 +99,17 @@ pub trait Operation: Send + Sync {
         let _ = cursor;
         request
     }
+}
+
+/// How work stands that goes on after the answer that started it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It goes on; the service's word for its state, where there is one.
+    Running(Option<String>),
+    /// It is done.
+    Done,
+    /// It has come to nothing; the service's word for how.
+    Failed(String),
 }
 
 /// A request that passed preflight.

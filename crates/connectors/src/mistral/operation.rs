@@ -2,13 +2,13 @@
 
 use super::stream::{End, Folded, fold, live};
 use super::{refusal, usage};
-use crate::openapi::catalogue::{Catalogue, Entry, Stream};
+use crate::openapi::catalogue::{Catalogue, Entry, Method, Stream};
 use crate::openapi::preflight::{Checks, join};
 use crate::openapi::{answer, build, form, paging};
-use model::http::{FileAnswer, Preflight, Until};
+use model::http::{FileAnswer, Preflight, Progress, Until};
 use model::{Credential, Effect, Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request};
 use serde_json::Value;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How much of a live stream one page takes, unless the subscriber says otherwise.
 const PAGE: Until = Until { events: 1_000, quiet: 5_000 };
@@ -20,11 +20,12 @@ pub(super) struct EntryOperation {
     entry: &'static Entry,
     checks: OnceLock<Result<Checks, Problem>>,
     files: OnceLock<Vec<String>>,
+    poll: OnceLock<Option<Arc<Self>>>,
 }
 
 impl EntryOperation {
     pub(super) fn new(catalogue: &'static Catalogue, entry: &'static Entry) -> Self {
-        Self { catalogue, entry, checks: OnceLock::new(), files: OnceLock::new() }
+        Self { catalogue, entry, checks: OnceLock::new(), files: OnceLock::new(), poll: OnceLock::new() }
     }
 
     /// What is wrong with a request that data will still be laid over.
@@ -220,6 +221,37 @@ impl Operation for EntryOperation {
 
     fn next_page(&self, request: &Request, answer: &Value, page: u32) -> Option<Request> {
         paging::next_page(self.entry, request, answer, page)
+    }
+
+    fn poll(&self) -> Option<Arc<dyn Operation>> {
+        let wait = self.entry.wait.as_ref()?;
+        let poll = self.poll.get_or_init(|| {
+            let entry = self.catalogue.by_signature(Method::Get, &wait.poll)?;
+            Some(Arc::new(Self::new(self.catalogue, entry)))
+        });
+        poll.clone().map(|poll| poll as Arc<dyn Operation>)
+    }
+
+    fn poll_request(&self, started: &Request, answer: &Value) -> Option<Request> {
+        let wait = self.entry.wait.as_ref()?;
+        let slots = wait.poll.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let filled = slots.map(|slot| {
+            let value = match wait.slots.get(slot) {
+                Some(pointer) => answer.pointer(pointer),
+                None => started.path.get(slot),
+            };
+            Some((slot.to_owned(), value.filter(|value| value.is_string() || value.is_number())?.clone()))
+        });
+        Some(Request { path: filled.collect::<Option<_>>()?, ..Request::default() })
+    }
+
+    fn progress(&self, answer: &Value) -> Progress {
+        let Some(wait) = &self.entry.wait else { return Progress::Done };
+        match answer.pointer(&wait.status).and_then(Value::as_str) {
+            Some(word) if wait.done.iter().any(|done| done == word) => Progress::Done,
+            Some(word) if wait.failed.iter().any(|failed| failed == word) => Progress::Failed(word.to_owned()),
+            word => Progress::Running(word.map(str::to_owned)),
+        }
     }
 
     fn sized(&self, request: Request, size: u32) -> Option<Request> {

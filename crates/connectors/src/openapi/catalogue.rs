@@ -66,6 +66,9 @@ pub struct Entry {
     /// Where the items of a list answer are, paged or not: a JSON pointer, `""` for the whole answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<String>,
+    /// How the work is followed that the operation starts; none where its answer ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// What a repeat does.
     pub effect: Effect,
     /// The kind of credential it asks for.
@@ -77,6 +80,24 @@ pub struct Entry {
     /// Title of the operation that replaces it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
+}
+
+/// How work is followed that goes on after the answer that started it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// Path of the GET that tells how it stands.
+    pub poll: String,
+    /// By slot of that path: where the answer that started the work has its value, a JSON pointer. Slots that are not
+    /// here have the values of the request that started it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, String>,
+    /// Where an answer has the state of the work: a JSON pointer.
+    pub status: String,
+    /// States in which it is done.
+    pub done: Vec<String>,
+    /// States in which it has come to nothing.
+    pub failed: Vec<String>,
 }
 
 /// HTTP methods of the catalogue.

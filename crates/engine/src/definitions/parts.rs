@@ -5,6 +5,7 @@
 use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions};
 use super::node::options_of;
 use super::variables;
+use crate::flow::nothing_to_wait_for;
 use crate::transformers::Condition;
 use model::definition::{HttpPublisherOptions, HttpSubscriberOptions};
 use model::http::Preflight;
@@ -35,7 +36,10 @@ pub(super) fn publisher(part: &Value, registry: &Registry) -> Vec<Problem> {
         return of_driver(&**driver, &options, |options| driver.target(options).err());
     }
     if let Some(connector) = registry.connectors.get(kind) {
-        let (problems, _) = http_part::<HttpPublisherOptions>(&**connector, &options, Side::Publisher, registry);
+        let (mut problems, _) = http_part::<HttpPublisherOptions>(&**connector, &options, Side::Publisher, registry);
+        if problems.is_empty() {
+            problems.extend(idle_wait(&**connector, &options));
+        }
         return problems;
     }
     match kind {
@@ -121,6 +125,13 @@ fn misplaced(connector: &dyn Connector, options: &Value) -> Option<Problem> {
     let paged = operation.sized(Request::default(), 1).is_some();
     let problem = Problem::new("option_misplaced", "the operation has no pages").at("page_size");
     (options.get("page_size").is_some() && !paged).then(|| problem.hint("leave it out: the answer comes at once"))
+}
+
+/// `wait_until` where there is nothing to wait for.
+fn idle_wait(connector: &dyn Connector, options: &Value) -> Option<Problem> {
+    options.get("wait_until").filter(|wait| !wait.is_null())?;
+    let operation = connector.operation(Side::Publisher, options).ok()?;
+    operation.poll().is_none().then(nothing_to_wait_for)
 }
 
 /// What both sides of an HTTP-shaped connector have: schema, request parameters, transformers, operation. Gives the

@@ -1,13 +1,13 @@
 //! From definitions to flows.
 
-use super::{Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget};
+use super::{Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget, Wait};
 use crate::decide::Policy;
 use crate::definitions::builtin::{AnswersOptions, InlineOptions};
 use crate::definitions::variables::{Variables, resolve, resolve_secret};
 use crate::exchange::{Client, Keys};
 use crate::transformers::{Chain, Condition};
 use model::definition::{
-    Definitions, HttpClient, HttpPublisherOptions, HttpSubscriberOptions, Incoming, Outgoing, Part, Route,
+    Definitions, HttpClient, HttpPublisherOptions, HttpSubscriberOptions, Incoming, Outgoing, Part, Route, WaitUntil,
 };
 use model::{Problem, Registry, Side, TaskKind};
 use serde::de::DeserializeOwned;
@@ -191,10 +191,19 @@ impl Compiler<'_> {
         let connector = self.parts.registry.connectors.get(part.kind.as_str()).ok_or_else(|| unknown_part(part))?;
         let options: HttpPublisherOptions = read(part)?;
         let (client, preflight) = self.client(&options.http_client)?;
+        let operation = connector.operation(Side::Publisher, &value(part))?;
+        let wait = match options.wait_until {
+            Some(WaitUntil::Done) => {
+                let asked = operation.poll().ok_or_else(|| vec![nothing_to_wait_for()])?;
+                Some(Wait { operation: asked, poll: options.poll })
+            }
+            None => None,
+        };
         Ok(PushTarget::Http(Box::new(HttpPush {
             client,
             preflight,
-            operation: connector.operation(Side::Publisher, &value(part))?,
+            operation,
+            wait,
             parameters: options.request_parameters,
             input: options.input,
             request_chain: self
@@ -294,6 +303,13 @@ fn value(part: &Part) -> Value {
 
 fn read<T: DeserializeOwned>(part: &Part) -> Result<T, Vec<Problem>> {
     serde_json::from_value(value(part)).map_err(|error| vec![Problem::new("option_wrong", error.to_string())])
+}
+
+/// `wait_until` on an operation whose answer ends it.
+pub(crate) fn nothing_to_wait_for() -> Problem {
+    Problem::new("option_misplaced", "the operation starts nothing that could be waited for")
+        .at("wait_until")
+        .hint("leave it out: its answer is the result")
 }
 
 fn unknown_part(part: &Part) -> Vec<Problem> {

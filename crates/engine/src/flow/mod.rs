@@ -6,9 +6,10 @@ mod compile;
 mod pull;
 mod push;
 
+pub(crate) use compile::nothing_to_wait_for;
 pub use compile::{Parts, compile, open_client};
 pub use pull::{Feed, HttpPull, Listener, PullFlow, PullSource};
-pub use push::{HttpPush, PushFlow, PushTarget, Refused};
+pub use push::{HttpPush, PushFlow, PushTarget, Refused, Wait};
 
 use crate::exchange::Client;
 use std::collections::{BTreeMap, HashMap};

@@ -3,6 +3,7 @@
 use crate::decide::Policy;
 use crate::exchange::Client;
 use crate::transformers::Chain;
+use model::definition::Poll;
 use model::driver::Target;
 use model::http::Preflight;
 use model::request::Input;
@@ -53,6 +54,16 @@ pub struct HttpPush {
     pub request_chain: Chain,
     /// How strict preflight is.
     pub preflight: Preflight,
+    /// The work that the operation starts is waited for.
+    pub wait: Option<Wait>,
+}
+
+/// How work is waited for.
+pub struct Wait {
+    /// What tells how it stands.
+    pub operation: Arc<dyn Operation>,
+    /// How often to ask.
+    pub poll: Poll,
 }
 
 impl PushFlow {

@@ -15,6 +15,8 @@ pub(super) struct Ended {
     pub(super) answer: Value,
     pub(super) end: AttemptEnd,
     pub(super) next: Next,
+    /// What the task remembers from now on; `None` leaves it as it is.
+    pub(super) resume: Option<Bytes>,
 }
 
 /// An attempt's end with nothing but evidence and a problem.
@@ -24,7 +26,7 @@ pub(super) fn plain_end(number: u32, at: Millis, evidence: Evidence, problem: Op
 
 /// The end of a task, with the tasks that listeners make of it. Pure work: called off the async threads.
 pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
-    let Ended { claim, request, answer, end, next } = ended;
+    let Ended { claim, request, answer, end, next, resume } = ended;
     let mut new_tasks = Vec::new();
     if let Some(state) = end_state(next)
         && let Some(listeners) = flows.listeners.get(&claim.lane)
@@ -39,7 +41,7 @@ pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
             }
         }
     }
-    Finish { token: claim.token, end, next, new_tasks, cursor: None, resume: None }
+    Finish { token: claim.token, end, next, new_tasks, cursor: None, resume }
 }
 
 /// The state that a task ends in, where it ends.

@@ -158,7 +158,7 @@ impl DriverLane {
             if next == Next::Unknown {
                 end.problem = end.problem.map(|problem| problem.hint(UNKNOWN_HINT));
             }
-            Ended { claim, request: None, answer: payload, end, next }
+            Ended { claim, request: None, answer: payload, end, next, resume: None }
         });
         self.shared.settle_now(ends.collect()).await;
     }
@@ -167,7 +167,7 @@ impl DriverLane {
 fn transform(flow: &PushFlow, claim: Claim, now: Millis) -> Result<Item, Box<Ended>> {
     let ended = |claim: Claim, problem, next| {
         let end = plain_end(claim.token.attempt, now, Evidence::NotSent, Some(problem));
-        Box::new(Ended { claim, request: None, answer: Value::Null, end, next })
+        Box::new(Ended { claim, request: None, answer: Value::Null, end, next, resume: None })
     };
     let payload = match serde_json::from_slice::<Value>(&claim.payload) {
         Ok(payload) => payload,

@@ -7,12 +7,13 @@ use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
 use super::file::keep_file;
 use super::settle::Outcome;
+use super::wait::{self, Waiting};
 use crate::crash;
 use crate::decide::{Case, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use bytes::Bytes;
-use model::{Evidence, HttpAnswer, Millis, Prepared, Problem, Reading, Request};
+use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request};
 use serde_json::Value;
 use std::sync::Arc;
 use store::{AttemptEnd, Claim, Next, Start};
@@ -29,6 +30,15 @@ struct Ready {
     request: Request,
     recorded: Bytes,
     prepared: Prepared,
+    /// The task waits, and this asks how its work stands.
+    waiting: Option<Waiting>,
+}
+
+/// What was asked, for its answer.
+struct Asked {
+    claim: Claim,
+    request: Request,
+    waiting: Option<Waiting>,
 }
 
 /// What preparing one claim came to.
@@ -124,53 +134,67 @@ impl HttpLane {
 
     async fn exchange(self: Arc<Self>, ready: Ready, permits: Permits) {
         let PushTarget::Http(push) = &self.flow.target else { return };
-        let Ready { claim, request, prepared, .. } = ready;
+        let Ready { claim, request, prepared, waiting, .. } = ready;
+        let asked = if waiting.is_some() { wait::asked(push).ok() } else { None };
+        let operation = asked.as_ref().unwrap_or(&push.operation);
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
         let exchanged = push
             .client
-            .exchange(&prepared.http, push.operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
+            .exchange(&prepared.http, operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
             .await;
         drop(permits);
-        let ended = self.judge(push, claim, request, exchanged).await;
+        let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting }, exchanged).await;
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
     }
 
-    async fn judge(&self, push: &HttpPush, claim: Claim, request: Request, exchanged: Exchanged) -> Ended {
+    async fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {
+        let Asked { claim, request, waiting } = asked;
         let now = self.shared.now();
-        let effect = push.operation.effect(&request);
+        let effect = operation.effect(&request);
         let repeated = claim.token.attempt > 1;
         let (mut end, answer, final_problem) = match exchanged {
-            Exchanged::Answer(answer) => self.read_answer(push, &claim, &answer, repeated).await,
+            Exchanged::Answer(answer) => self.read_answer(operation, &claim, &answer, repeated).await,
             Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
                 if let Some(part) = part {
                     end.status = Some(part.status);
                     end.headers = Some(redact_headers(&part.headers));
-                    end.answer = (!part.body.is_empty()).then(|| push.operation.read_part(&part).to_string().into());
+                    end.answer = (!part.body.is_empty()).then(|| operation.read_part(&part).to_string().into());
                 }
                 (end, Value::Null, false)
             }
         };
         let case = Case { effect, evidence: end.evidence, final_problem, tries: claim.tries };
-        let next = decide(case, &self.flow.policy, now, self.shared.parts.random.fraction());
+        let mut next = decide(case, &self.flow.policy, now, self.shared.parts.random.fraction());
+        // A report names the request that started the work, not the question how it stands.
+        let started = match &waiting {
+            Some(waiting) => waiting.started.clone(),
+            None => request,
+        };
+        let mut resume = None;
+        if next == Next::Finished
+            && let Some(turn) = wait::turn(push, waiting, &started, &answer, &mut end, now)
+        {
+            (next, resume) = (turn.next, turn.resume);
+        }
         if let (Evidence::Refused { .. }, Next::Retry(at)) = (end.evidence, next) {
             push.client.pause_until(at);
         }
         if end.evidence == Evidence::Unknown && next == Next::Unknown {
             end.problem = end.problem.map(|problem| problem.hint(UNKNOWN_HINT));
         }
-        Ended { claim, request: Some(request), answer, end, next }
+        Ended { claim, request: Some(started), answer, end, next, resume }
     }
 
     async fn read_answer(
         &self,
-        push: &HttpPush,
+        operation: &dyn Operation,
         claim: &Claim,
         answer: &HttpAnswer,
         repeated: bool,
     ) -> (AttemptEnd, Value, bool) {
-        let mut reading = push.operation.read(answer);
-        if repeated && answer.status == 404 && push.operation.signature().starts_with("DELETE ") {
+        let mut reading = operation.read(answer);
+        if repeated && answer.status == 404 && operation.signature().starts_with("DELETE ") {
             // The first of two deletes worked and its answer was lost; the wish is fulfilled either way.
             reading.evidence = Evidence::Answered;
             reading.problem =
@@ -192,8 +216,18 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
     let ended = |claim: Claim, request: Option<Request>, problem: Option<Problem>, next| {
         let mut end = plain_end(claim.token.attempt, now, Evidence::NotSent, problem);
         end.request = request.clone().map(|request| request.into_value().to_string().into());
-        Prepares::Ended(Box::new(Ended { claim, request, answer: Value::Null, end, next }))
+        Prepares::Ended(Box::new(Ended { claim, request, answer: Value::Null, end, next, resume: None }))
     };
+    if let (PushTarget::Http(push), Some(waiting)) = (&flow.target, wait::waiting(&claim)) {
+        return match wait::question(push, &waiting) {
+            Ok(prepared) => {
+                let request = waiting.request.clone();
+                let recorded = serde_json::to_vec(&request).unwrap_or_default().into();
+                Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared, waiting: Some(waiting) }))
+            }
+            Err(problems) => ended(claim, Some(waiting.started), Some(joined(problems)), Next::Failed),
+        };
+    }
     let payload = match serde_json::from_slice(&claim.payload) {
         Ok(payload) => payload,
         Err(error) => {
@@ -209,7 +243,14 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
     let PushTarget::Http(push) = &flow.target else {
         let mut end = plain_end(claim.token.attempt, now, Evidence::Answered, None);
         end.answer = Some(data.to_string().into());
-        return Prepares::Ended(Box::new(Ended { claim, request: None, answer: data, end, next: Next::Finished }));
+        return Prepares::Ended(Box::new(Ended {
+            claim,
+            request: None,
+            answer: data,
+            end,
+            next: Next::Finished,
+            resume: None,
+        }));
     };
     match push.prepare(data, &flow.outgoing, now) {
         Ok(Some((request, prepared))) => {
@@ -217,7 +258,7 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
                 tracing::debug!(task = claim.token.task.0, %warning, "preflight");
             }
             let recorded = serde_json::to_vec(&request).unwrap_or_default().into();
-            Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared }))
+            Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared, waiting: None }))
         }
         Ok(None) => ended(claim, None, Some(dropped()), Next::Skipped),
         Err(refused) => {

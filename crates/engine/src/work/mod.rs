@@ -15,6 +15,7 @@ mod lane;
 mod pull_lane;
 mod settle;
 mod take_over;
+mod wait;
 
 pub use dispatch::{Work, WorkEnd, WorkOptions};
 pub use take_over::take_over;

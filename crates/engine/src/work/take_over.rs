@@ -3,6 +3,7 @@
 use super::conclude::{Ended, conclude, plain_end};
 use super::driver_lane::BatchMark;
 use super::http_lane::UNKNOWN_HINT;
+use super::wait::waiting;
 use crate::decide::{Case, Policy, decide};
 use crate::engine::Parts;
 use crate::flow::{Flows, PullSource, PushFlow, PushTarget};
@@ -110,7 +111,7 @@ fn end(
     let next = decide(case, policy, now, parts.random.fraction());
     let problem = if next == store::Next::Unknown { problem.hint(UNKNOWN_HINT) } else { problem };
     let end = plain_end(number, now, case.evidence, Some(problem));
-    Ended { claim, request, answer: Value::Null, end, next }
+    Ended { claim, request, answer: Value::Null, end, next, resume: None }
 }
 
 /// What a repeat would do. A lane that is no longer defined counts as the worst: nobody repeats it unasked.
@@ -120,6 +121,8 @@ fn effect_of(flows: &Flows, claim: &Claim, request: Option<&Request>) -> (Effect
     let request = request.unwrap_or(&empty);
     if let Some(flow) = flows.pushes.get(&claim.lane) {
         let effect = match &flow.target {
+            // It only asked how its work stands.
+            PushTarget::Http(_) if waiting(claim).is_some() => Effect::Read,
             PushTarget::Http(push) => push.operation.effect(request),
             PushTarget::Driver(target) => target.effect(),
             PushTarget::Nothing => Effect::Read,

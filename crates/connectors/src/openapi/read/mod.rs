@@ -11,6 +11,7 @@ mod operations;
 mod overrides;
 mod repair;
 mod twins;
+mod waits;
 
 use super::catalogue::{Catalogue, Entry, Source};
 use clean::Cleaner;

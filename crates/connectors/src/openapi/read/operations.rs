@@ -117,6 +117,7 @@ impl<'a> Reader<'_, 'a> {
             variants: 1,
             paging: None,
             items: None,
+            wait: None,
             // What the document does not say is taken for the worst: never repeated on its own.
             effect: if method == Method::Get { Effect::Read } else { Effect::Create },
             credential: self.credential(node)?,

@@ -5,7 +5,8 @@ use super::checks::{locate, may_be_list};
 use super::document;
 use super::operations::{sort, streams};
 use super::repair::Repair;
-use crate::openapi::catalogue::{Answer, Entry, Location, Method, Paging};
+use super::waits::check_waits;
+use crate::openapi::catalogue::{Answer, Entry, Location, Method, Paging, Wait};
 use model::{Credential, Effect, Problem, suggest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +33,7 @@ struct Facts {
     effect: Option<Effect>,
     paging: Option<Paging>,
     items: Option<String>,
+    wait: Option<Wait>,
     replaced_by: Option<String>,
     /// Repairs of the body's schema.
     #[serde(default)]
@@ -97,6 +99,7 @@ impl Overrides {
             }
         }
         let titles: BTreeSet<String> = entries.iter().map(|entry| entry.title.clone()).collect();
+        check_waits(entries, schemas, problems);
         for entry in entries {
             if let Some(title) = entry.replaced_by.as_ref().filter(|title| !titles.contains(*title)) {
                 let place = format!("operations.{}.replaced_by", signature(entry.method, &entry.path));
@@ -157,6 +160,7 @@ impl Facts {
         entry.stream = streams(&entry.answers);
         entry.paging.clone_from(&self.paging);
         entry.items.clone_from(&self.items);
+        entry.wait.clone_from(&self.wait);
         let mut wrong = |member: &str, reason: String| problems.push(unfit(&format!("{place}.{member}"), &reason));
         if self.paging.is_some() && self.items.is_none() {
             wrong("items", "a paged list must say where its items are".to_owned());
@@ -226,11 +230,11 @@ fn members<T: DeserializeOwned>(name: &str, section: Value, problems: &mut Vec<P
     read
 }
 
-fn unfit(place: &str, reason: &str) -> Problem {
+pub(super) fn unfit(place: &str, reason: &str) -> Problem {
     Problem::new("override_unfit", reason).at(place)
 }
 
 /// How an operation is named in the overrides: `GET /v1/models`.
-fn signature(method: Method, path: &str) -> String {
+pub(super) fn signature(method: Method, path: &str) -> String {
     format!("{} {path}", method.as_str())
 }
