@@ -5,9 +5,11 @@
 //! The same request gets the same answer, as far as state allows. Nothing is kept on disk but the ledger.
 
 mod answer;
+mod batch;
 mod clock;
 mod completion;
 mod conversations;
+mod embeddings;
 mod faults;
 mod fingerprint;
 mod judge;

@@ -6,7 +6,9 @@ use crate::answer::Answer;
 use crate::judge::Judged;
 use crate::operation::Operation;
 use crate::refusal::{Fault, Refusal};
-use crate::state::collections::{AGENT_VERSIONS, AGENTS, COLLECTIONS, DOCUMENTS, Id, PROMPTS, Part, Role, SKILLS};
+use crate::state::collections::{
+    AGENT_VERSIONS, AGENTS, BATCH_JOBS, COLLECTIONS, DOCUMENTS, Id, PROMPTS, Part, Role, SKILLS,
+};
 use crate::state::{Object, Objects};
 use crate::{fingerprint, paging};
 use connectors::openapi::catalogue::{Catalogue, Paging};
@@ -74,8 +76,31 @@ fn said(request: &Judged<'_>, collection: usize) -> Map<String, Value> {
     fields
 }
 
+/// Makes a batch job that is known to its end.
+pub(crate) fn create_batch(
+    asking: Asking<'_>,
+    request: &Judged<'_>,
+    job: Map<String, Value>,
+) -> Result<Answer, Refusal> {
+    let mut said = said(request, BATCH_JOBS);
+    said.extend(job);
+    for (name, usual) in [("metadata", Value::Null), ("input_files", Value::Array(Vec::new()))] {
+        said.entry(name.to_owned()).or_insert(usual);
+    }
+    said.insert("created_at".to_owned(), crate::EPOCH.into());
+    create_with(asking, BATCH_JOBS, &[], said)
+}
+
 fn create(asking: Asking<'_>, collection: usize, request: &Judged<'_>, ids: &[String]) -> Result<Answer, Refusal> {
-    let said = said(request, collection);
+    create_with(asking, collection, ids, said(request, collection))
+}
+
+fn create_with(
+    asking: Asking<'_>,
+    collection: usize,
+    ids: &[String],
+    said: Map<String, Value>,
+) -> Result<Answer, Refusal> {
     let id_field = COLLECTIONS[collection].id;
     let wanted = said.get(id_field).filter(|_| COLLECTIONS[collection].form == Id::Given).map(text);
     let mut told = None;
@@ -185,6 +210,14 @@ fn inside(asking: Asking<'_>, part: &Part, request: &Judged<'_>, ids: &[String])
         asking.objects.with(AGENTS, own, |object| object.fields.extend(fields))?;
     } else if path.ends_with("/reprocess") {
         asking.objects.with(DOCUMENTS, own, |object| object.at = asking.now)?;
+    } else if part.collection == BATCH_JOBS && path.ends_with("/cancel") {
+        asking.objects.with(BATCH_JOBS, own, |job| {
+            // What has ended stays as it is.
+            if asking.now.saturating_sub(job.at) < 3_000 && !job.fields.contains_key("cancelled") {
+                job.fields.insert("cancelled".to_owned(), true.into());
+                job.at = asking.now;
+            }
+        })?;
     } else if path.ends_with("/payload") || path.ends_with("/properties") {
         let said = request.payload().as_object().cloned().unwrap_or_default();
         asking.objects.with(part.collection, own, |object| object.fields.extend(said))?;
@@ -258,6 +291,9 @@ impl Asking<'_> {
     fn live(&self, collection: usize, object: &Object) -> Map<String, Value> {
         let mut fields = object.fields.clone();
         let age = self.now.saturating_sub(object.at);
+        if collection == BATCH_JOBS {
+            crate::batch::at_age(&mut fields, age);
+        }
         let task = COLLECTIONS[collection].what == "the task";
         if collection == DOCUMENTS {
             let (status, older) = match age {

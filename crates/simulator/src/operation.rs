@@ -51,6 +51,7 @@ pub(crate) enum Handler {
     DeleteFile,
     FileContent,
     FileUrl,
+    Embeddings,
     /// The start, the continuation or the restart of a conversation.
     Conversation,
     /// An example of the answer's schema.
@@ -58,7 +59,8 @@ pub(crate) enum Handler {
 }
 
 /// Operations with a handler of their own.
-pub(crate) const HANDLERS: [(Method, &str, Handler); 18] = [
+pub(crate) const HANDLERS: [(Method, &str, Handler); 19] = [
+    (Method::Post, "/v1/embeddings", Handler::Embeddings),
     (Method::Post, "/v1/conversations", Handler::Conversation),
     (Method::Post, "/v1/conversations/{conversation_id}", Handler::Conversation),
     (Method::Post, "/v1/conversations/{conversation_id}/restart", Handler::Conversation),

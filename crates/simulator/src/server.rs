@@ -8,9 +8,9 @@ use crate::operation::{Handler, Operation, Operations};
 use crate::refusal::{Form, Refusal};
 use crate::routes::Found;
 use crate::state::World;
-use crate::{Options, completion, conversations, stand_in};
+use crate::{Options, batch, completion, conversations, embeddings, faults, stand_in};
 use bytes::{Bytes, BytesMut};
-use connectors::openapi::catalogue::{Catalogue, Stream};
+use connectors::openapi::catalogue::{Catalogue, Method, Stream};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
@@ -136,6 +136,7 @@ impl Server {
         let World { models, files, .. } = &self.world;
         match operation.handler {
             Handler::Completion => completion::answer(request.payload()),
+            Handler::Embeddings => embeddings::answer(request.payload()),
             Handler::Conversation => conversations::answer(&self.world.objects, request, self.options.clock.now()),
             Handler::ListModels => Ok(models.list(request)),
             Handler::RetrieveModel => models.retrieve(request),
@@ -161,6 +162,23 @@ impl Server {
 }
 
 impl Server {
+    /// The answer to one request of a batch job: the one that its own call would get.
+    fn call(&self, job: &Judged<'_>, body: &serde_json::Value) -> Answer {
+        let endpoint = job.payload()["endpoint"].as_str().unwrap_or_default();
+        let Found::Operation(number, _) = self.operations.routes.find("POST", endpoint) else {
+            return Refusal::UnknownPath.answer(Form::Plain);
+        };
+        let operation = self.operations.get(number);
+        let rule = operation.body_rule(self.operations.catalogue);
+        let problems = rule.map(|rule| faults::find(rule, body, &["body"])).unwrap_or_default();
+        if !problems.is_empty() {
+            return Refusal::Invalid(problems).answer(operation.form);
+        }
+        let request = Judged::of_body(body.clone(), job.base());
+        let answer = self.handle(operation, &request, endpoint, "");
+        answer.unwrap_or_else(|refusal| refusal.answer(operation.form))
+    }
+
     /// The answer of an operation about objects or about a list; `None` where it is about something else.
     fn of_objects(&self, operation: &Operation, request: &Judged<'_>) -> Option<Result<Answer, Refusal>> {
         let (catalogue, objects) = (self.operations.catalogue, &self.world.objects);
@@ -168,6 +186,10 @@ impl Server {
         let entry = operation.entry;
         if entry.stream != Stream::None {
             return None;
+        }
+        if entry.path == "/v1/batch/jobs" && entry.method == Method::Post {
+            let job = batch::run(request.payload(), &self.world.files, |body| self.call(request, body));
+            return Some(job.and_then(|job| objects::create_batch(asking, request, job)));
         }
         match &operation.part {
             Some(part) => Some(objects::answer(asking, part, request)),

@@ -57,6 +57,9 @@ pub(crate) const PROMPTS: usize = 7;
 /// Skills, whose versions follow them.
 pub(crate) const SKILLS: usize = 9;
 
+/// Batch jobs.
+pub(crate) const BATCH_JOBS: usize = 30;
+
 /// All collections.
 #[rustfmt::skip]
 pub(crate) const COLLECTIONS: [Collection; 31] = [

@@ -189,3 +189,56 @@ async fn lists_go_page_by_page() {
     }
     assert!(walked >= 8, "{walked}");
 }
+
+#[tokio::test]
+async fn a_batch_job_runs_by_the_clock() {
+    let hand = Arc::new(AtomicU64::new(0));
+    let running = start(Options { clock: Clock::by_hand(hand.clone()), ..Options::default() }).await;
+    let chat = json!({"model": "mistral-small-latest", "messages": [{"role": "user", "content": "hello"}]});
+    let mut bare = chat.clone();
+    bare.as_object_mut().unwrap().shift_remove("model");
+    let job = json!({"endpoint": "/v1/chat/completions", "model": "mistral-small-latest", "requests": [
+        {"custom_id": "a", "body": bare}, {"custom_id": "b", "body": {"messages": 3}}]});
+    let made = ask(&running, "POST", "/v1/batch/jobs", &job).await;
+    assert_eq!((made.status, &made.json()["status"]), (200, &json!("QUEUED")), "{}", made.text());
+    let target = format!("/v1/batch/jobs/{}", made.json()["id"].as_str().unwrap());
+    for (at, status) in [(1_000, "RUNNING"), (3_000, "SUCCESS")] {
+        hand.store(at, Ordering::Release);
+        assert_eq!(ask(&running, "GET", &target, &Value::Null).await.json()["status"], status);
+    }
+    let job = ask(&running, "GET", &target, &Value::Null).await.json();
+    assert_eq!((&job["succeeded_requests"], &job["failed_requests"]), (&json!(1), &json!(1)), "{job}");
+    let alone = ask(&running, "POST", "/v1/chat/completions", &chat).await.json();
+    for (file, custom_id, status) in [("output_file", "a", 200), ("error_file", "b", 422)] {
+        let content = format!("/v1/files/{}/content", job[file].as_str().unwrap());
+        let line = ask(&running, "GET", &content, &Value::Null).await.json();
+        assert_eq!((&line["custom_id"], &line["response"]["status_code"]), (&json!(custom_id), &json!(status)));
+        assert!(status == 422 || line["response"]["body"] == alone, "{line}");
+    }
+    let other = json!({"endpoint": "/v1/chat/completions", "requests": [{"custom_id": "a", "body": chat}]});
+    let other = ask(&running, "POST", "/v1/batch/jobs", &other).await.json();
+    let target = format!("/v1/batch/jobs/{}", other["id"].as_str().unwrap());
+    let asked = ask(&running, "POST", &format!("{target}/cancel"), &Value::Null).await.json();
+    assert_eq!(asked["status"], "CANCELLATION_REQUESTED");
+    hand.store(9_000, Ordering::Release);
+    let ended = ask(&running, "GET", &target, &Value::Null).await.json();
+    assert_eq!((&ended["status"], &ended["output_file"]), (&json!("CANCELLED"), &Value::Null));
+}
+
+#[tokio::test]
+async fn embeddings_are_unit_vectors() {
+    let running = start(Options::default()).await;
+    for (more, dimension) in [(json!({}), 1024), (json!({"output_dimension": 7}), 7)] {
+        let mut body = json!({"model": "mistral-embed", "input": ["a", "b", "a"]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let got = ask(&running, "POST", "/v1/embeddings", &body).await.json();
+        let vectors: Vec<Vec<f64>> =
+            (0..3).map(|place| serde_json::from_value(got["data"][place]["embedding"].clone()).unwrap()).collect();
+        assert_eq!(vectors[0], vectors[2]);
+        assert_ne!(vectors[0], vectors[1]);
+        for vector in &vectors {
+            let length: f64 = vector.iter().map(|part| part * part).sum();
+            assert!(vector.len() == dimension && (length - 1.0).abs() < 1e-9, "{} {length}", vector.len());
+        }
+    }
+}

@@ -9,7 +9,9 @@ use simulator::Running;
 
 /// Operations whose objects must be there; their stories are told elsewhere. Bodies may name an agent.
 fn names_an_object(entry: &Entry) -> bool {
-    entry.path.contains('{') || entry.path == "/v1/conversations" || entry.method == Method::Delete
+    entry.path.contains('{')
+        || ["/v1/conversations", "/v1/batch/jobs"].contains(&&*entry.path)
+        || entry.method == Method::Delete
 }
 
 async fn ask(client: &reqwest::Client, running: &Running, entry: &Entry, seed: u64, fill: Fill) -> Got {
@@ -32,6 +34,11 @@ async fn accepts_examples_and_answers_to_the_schema() {
             let got = ask(&client, &running, entry, seed, fill).await;
             asked += 1;
             let signature = format!("{} {}, {fill:?}", entry.method.as_str(), entry.path);
+            // A job without requests has nothing to do.
+            if got.status == 422 && entry.path == "/v1/batch/jobs" {
+                assert!(got.text().contains("there are no requests"), "{signature}: {}", got.text());
+                continue;
+            }
             if names_an_object(entry) {
                 assert!([404, declared.status].contains(&got.status), "{signature}: {}", got.text());
                 if got.status == 404 {
