@@ -27,6 +27,7 @@ mod stand_in;
 mod state;
 mod streams;
 mod wire;
+mod wished;
 mod words;
 
 pub use clock::Clock;
