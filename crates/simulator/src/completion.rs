@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::refusal::{Fault, Refusal};
-use crate::{EPOCH, fingerprint, words};
+use crate::{EPOCH, fingerprint, wished, words};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ struct Choice<'a> {
 struct Message<'a> {
     role: &'static str,
     content: &'a str,
-    tool_calls: Option<()>,
+    tool_calls: Option<&'a [Value]>,
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -66,11 +66,15 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
     content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<&'a [Value]>,
 }
 
 /// A text that a model gave, and why it ended.
 struct Said {
     text: String,
+    /// Instead of a text.
+    calls: Option<Vec<Value>>,
     tokens: u64,
     finish_reason: &'static str,
 }
@@ -96,10 +100,9 @@ pub(crate) fn answer(payload: &Value) -> Result<Answer, Refusal> {
     let answer = if payload.get("stream") == Some(&Value::Bool(true)) {
         stream(&id, created, model, &said, usage).map_err(|error| Refusal::Broken(error.to_string()))?
     } else {
-        let message = |said| Message { role: "assistant", content: said, tool_calls: None };
         let choices = said.iter().enumerate().map(|(index, said)| Choice {
             index,
-            message: message(&said.text),
+            message: Message { role: "assistant", content: &said.text, tool_calls: said.calls.as_deref() },
             finish_reason: said.finish_reason,
         });
         let choices = choices.collect();
@@ -161,7 +164,12 @@ fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
 
 /// One choice: the whole answer, cut at the first of the stop texts and after the wanted number of tokens.
 fn say(payload: &Value, asked: &Asked, index: u64) -> Said {
-    let mut text = words::reply(asked.question, asked.seed.wrapping_add(index));
+    let seed = asked.seed.wrapping_add(index);
+    if let Some(call) = wished::tool_call(payload, seed) {
+        let tokens = words::count(&call.to_string());
+        return Said { text: String::new(), calls: Some(vec![call]), tokens, finish_reason: "tool_calls" };
+    }
+    let mut text = wished::json(payload, seed).unwrap_or_else(|| words::reply(asked.question, seed));
     let stops = match payload.get("stop") {
         Some(Value::String(stop)) => vec![stop.as_str()],
         Some(Value::Array(stops)) => stops.iter().filter_map(Value::as_str).collect(),
@@ -173,11 +181,11 @@ fn say(payload: &Value, asked: &Asked, index: u64) -> Said {
     let tokens = words::count(&text);
     let most = payload.get("max_tokens").and_then(Value::as_u64).unwrap_or(u64::MAX);
     if tokens <= most {
-        return Said { text, tokens, finish_reason: "stop" };
+        return Said { text, calls: None, tokens, finish_reason: "stop" };
     }
     let kept = words::tokens(&text).take(usize::try_from(most).unwrap_or(usize::MAX)).map(str::len).sum();
     text.truncate(kept);
-    Said { text, tokens: most, finish_reason: "length" }
+    Said { text, calls: None, tokens: most, finish_reason: "length" }
 }
 
 /// The same as server-sent events: one token each, then the reason of the end and the usage, then the end mark.
@@ -194,12 +202,17 @@ fn stream(id: &str, created: u64, model: &str, said: &[Said], usage: Usage) -> s
         Ok(())
     };
     for (index, choice) in said.iter().enumerate() {
-        tell(index, Delta { role: Some("assistant"), content: "" }, None, None)?;
+        tell(index, Delta { role: Some("assistant"), content: "", tool_calls: None }, None, None)?;
         for token in words::tokens(&choice.text) {
-            tell(index, Delta { role: None, content: token }, None, None)?;
+            tell(index, Delta { role: None, content: token, tool_calls: None }, None, None)?;
         }
         let usage = (index + 1 == said.len()).then_some(usage);
-        tell(index, Delta { role: None, content: "" }, Some(choice.finish_reason), usage)?;
+        tell(
+            index,
+            Delta { role: None, content: "", tool_calls: choice.calls.as_deref() },
+            Some(choice.finish_reason),
+            usage,
+        )?;
     }
     body.extend_from_slice(b"data: [DONE]\n\n");
     Ok(Answer::new(200, "text/event-stream; charset=utf-8", body))

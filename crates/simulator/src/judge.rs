@@ -24,6 +24,11 @@ pub(crate) struct Judged<'r> {
 }
 
 impl<'r> Judged<'r> {
+    /// A request that has nothing but a body.
+    pub(crate) fn of_body(payload: Value, base: &'r str) -> Self {
+        Self { slots: Vec::new(), query: Map::new(), payload, files: Vec::new(), base }
+    }
+
     /// What stands in a slot of the path; empty where the path has no such slot.
     pub(crate) fn slot(&self, name: &str) -> &str {
         self.slots.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_str()).unwrap_or_default()

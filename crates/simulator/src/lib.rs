@@ -5,14 +5,20 @@
 //! The same request gets the same answer, as far as state allows. Nothing is kept on disk but the ledger.
 
 mod answer;
+mod batch;
+mod clock;
 mod completion;
+mod conversations;
+mod embeddings;
 mod faults;
 mod fingerprint;
 mod judge;
 mod ledger;
 mod listen;
 mod multipart;
+mod objects;
 mod operation;
+mod paging;
 mod parameter;
 mod refusal;
 mod routes;
@@ -21,8 +27,10 @@ mod stand_in;
 mod state;
 mod streams;
 mod wire;
+mod wished;
 mod words;
 
+pub use clock::Clock;
 pub use listen::{Running, StartError, start};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -46,6 +54,12 @@ pub struct Options {
     pub ledger: Option<PathBuf>,
     /// The header in which clients name their requests, for the ledger's `request_id`.
     pub request_id_header: String,
+    /// Most objects (agents, documents, …) that are kept; what is more is refused with a 403.
+    pub max_objects: usize,
+    /// How many items a list has that no operation adds to, such as audit logs.
+    pub examples: usize,
+    /// The clock that long work goes by.
+    pub clock: Clock,
 }
 
 impl Default for Options {
@@ -57,6 +71,9 @@ impl Default for Options {
             key: None,
             ledger: None,
             request_id_header: "x-request-id".to_owned(),
+            max_objects: 100_000,
+            examples: 3,
+            clock: Clock::real(1.0),
         }
     }
 }

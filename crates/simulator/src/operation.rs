@@ -3,6 +3,7 @@
 use crate::parameter::{self, Parameter};
 use crate::refusal::Form;
 use crate::routes::Routes;
+use crate::state::collections::{self, Part};
 use connectors::openapi::catalogue::{Body, BodyKind, Catalogue, Encoding, Entry, Location, Method, Stream};
 use jsonschema::Validator;
 use serde_json::Value;
@@ -22,6 +23,8 @@ pub(crate) struct Operation {
     pub(crate) entry: &'static Entry,
     pub(crate) handler: Handler,
     pub(crate) form: Form,
+    /// What it does with objects.
+    pub(crate) part: Option<Part>,
     /// In the order of the path's slots.
     pub(crate) slots: Vec<Parameter>,
     pub(crate) query: Vec<Parameter>,
@@ -48,12 +51,19 @@ pub(crate) enum Handler {
     DeleteFile,
     FileContent,
     FileUrl,
+    Embeddings,
+    /// The start, the continuation or the restart of a conversation.
+    Conversation,
     /// An example of the answer's schema.
     Example,
 }
 
 /// Operations with a handler of their own.
-pub(crate) const HANDLERS: [(Method, &str, Handler); 15] = [
+pub(crate) const HANDLERS: [(Method, &str, Handler); 19] = [
+    (Method::Post, "/v1/embeddings", Handler::Embeddings),
+    (Method::Post, "/v1/conversations", Handler::Conversation),
+    (Method::Post, "/v1/conversations/{conversation_id}", Handler::Conversation),
+    (Method::Post, "/v1/conversations/{conversation_id}/restart", Handler::Conversation),
     (Method::Post, "/v1/chat/completions", Handler::Completion),
     (Method::Post, "/v1/fim/completions", Handler::Completion),
     (Method::Post, "/v1/agents/completions", Handler::Completion),
@@ -103,6 +113,7 @@ impl Operation {
             entry,
             handler: handler.map_or(Handler::Example, |(_, _, handler)| *handler),
             form: Form::of(&entry.area),
+            part: collections::part(entry.method, &entry.path),
             slots: slots.collect(),
             query: at(Location::Query).map(ready).collect(),
             fields: OnceLock::new(),

@@ -3,13 +3,14 @@
 use crate::answer::{Answer, Outbox, Outgoing};
 use crate::judge::{self, Asked, Judged};
 use crate::ledger::{Ledger, Seen, Ticket};
+use crate::objects::{self, Asking};
 use crate::operation::{Handler, Operation, Operations};
 use crate::refusal::{Form, Refusal};
 use crate::routes::Found;
 use crate::state::World;
-use crate::{Options, completion, stand_in};
+use crate::{Options, batch, completion, conversations, embeddings, faults, stand_in};
 use bytes::{Bytes, BytesMut};
-use connectors::openapi::catalogue::Catalogue;
+use connectors::openapi::catalogue::{Catalogue, Method, Stream};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
@@ -63,7 +64,8 @@ impl std::error::Error for Unread {}
 impl Server {
     pub(crate) fn new(catalogue: &'static Catalogue, options: Options, base: String, ledger: Option<Ledger>) -> Self {
         let operations = Operations::new(catalogue);
-        Self { operations, world: World::new(), options, base, ledger, seen: AtomicU64::new(0) }
+        let world = World::new(options.max_objects, options.examples);
+        Self { operations, world, options, base, ledger, seen: AtomicU64::new(0) }
     }
 
     /// Requests that were read whole.
@@ -135,9 +137,11 @@ impl Server {
     }
 
     fn handle(&self, operation: &Operation, request: &Judged<'_>, path: &str, query: &str) -> Result<Answer, Refusal> {
-        let World { models, files } = &self.world;
+        let World { models, files, .. } = &self.world;
         match operation.handler {
             Handler::Completion => completion::answer(request.payload()),
+            Handler::Embeddings => embeddings::answer(request.payload()),
+            Handler::Conversation => conversations::answer(&self.world.objects, request, self.options.clock.now()),
             Handler::ListModels => Ok(models.list(request)),
             Handler::RetrieveModel => models.retrieve(request),
             Handler::DeleteModel => models.delete(request),
@@ -151,9 +155,50 @@ impl Server {
             Handler::FileContent => files.content(request),
             Handler::FileUrl => files.url(request),
             Handler::Example => {
+                if let Some(answer) = self.of_objects(operation, request) {
+                    return answer;
+                }
                 let number = stand_in::number(operation, path, query, request);
                 Ok(stand_in::answer(self.operations.catalogue, operation, request, number))
             }
+        }
+    }
+}
+
+impl Server {
+    /// The answer to one request of a batch job: the one that its own call would get.
+    fn call(&self, job: &Judged<'_>, body: &serde_json::Value) -> Answer {
+        let endpoint = job.payload()["endpoint"].as_str().unwrap_or_default();
+        let Found::Operation(number, _) = self.operations.routes.find("POST", endpoint) else {
+            return Refusal::UnknownPath.answer(Form::Plain);
+        };
+        let operation = self.operations.get(number);
+        let rule = operation.body_rule(self.operations.catalogue);
+        let problems = rule.map(|rule| faults::find(rule, body, &["body"])).unwrap_or_default();
+        if !problems.is_empty() {
+            return Refusal::Invalid(problems).answer(operation.form);
+        }
+        let request = Judged::of_body(body.clone(), job.base());
+        let answer = self.handle(operation, &request, endpoint, "");
+        answer.unwrap_or_else(|refusal| refusal.answer(operation.form))
+    }
+
+    /// The answer of an operation about objects or about a list; `None` where it is about something else.
+    fn of_objects(&self, operation: &Operation, request: &Judged<'_>) -> Option<Result<Answer, Refusal>> {
+        let (catalogue, objects) = (self.operations.catalogue, &self.world.objects);
+        let asking = Asking { catalogue, operation, objects, now: self.options.clock.now() };
+        let entry = operation.entry;
+        if entry.stream != Stream::None {
+            return None;
+        }
+        if entry.path == "/v1/batch/jobs" && entry.method == Method::Post {
+            let job = batch::run(request.payload(), &self.world.files, |body| self.call(request, body));
+            return Some(job.and_then(|job| objects::create_batch(asking, request, job)));
+        }
+        match &operation.part {
+            Some(part) => Some(objects::answer(asking, part, request)),
+            None if entry.paging.is_some() => Some(Ok(objects::list_of_nothing_made(asking, request, usize::MAX))),
+            None => None,
         }
     }
 }

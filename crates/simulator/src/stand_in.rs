@@ -42,7 +42,8 @@ pub(crate) fn answer(
 }
 
 /// Sixteen samples of silence: 16 bits, one channel, 8,000 a second.
-const WAV: &[u8] = b"RIFF\x44\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x20\0\0\0\
+pub(crate) const WAV: &[u8] =
+    b"RIFF\x44\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x20\0\0\0\
 \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 /// Lets members of the answer be what the request calls them, as far as the answer stays valid.
@@ -109,7 +110,7 @@ fn end_list(
 }
 
 /// Puts the first of the words that may stand there, else takes the member away.
-fn end(value: &mut Value, place: &str, words: &[Value], fits: &impl Fn(&Value) -> bool) {
+pub(crate) fn end(value: &mut Value, place: &str, words: &[Value], fits: &impl Fn(&Value) -> bool) {
     for word in words {
         let Some(member) = value.pointer_mut(place) else { return };
         *member = word.clone();
@@ -124,7 +125,7 @@ fn end(value: &mut Value, place: &str, words: &[Value], fits: &impl Fn(&Value) -
     }
 }
 
-fn set_total(value: &mut Value, place: Option<&str>, count: usize, fits: &impl Fn(&Value) -> bool) {
+pub(crate) fn set_total(value: &mut Value, place: Option<&str>, count: usize, fits: &impl Fn(&Value) -> bool) {
     let Some(member) = place.and_then(|place| value.pointer_mut(place)) else { return };
     let before = std::mem::replace(member, count.into());
     if !fits(value)

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::judge::Judged;
-use crate::{fingerprint, words};
+use crate::words;
 use connectors::openapi::example::{Fill, example};
 use serde_json::{Value, json};
 
@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 /// and then ends.
 pub(crate) fn answer(path: &str, schema: Option<&Value>, request: &Judged<'_>, number: u64) -> Answer {
     let text = words::reply("", number);
-    let events = if path.starts_with("/v1/conversations") {
-        conversation(request, number, &text)
-    } else if path.starts_with("/v1/audio/transcriptions") {
+    let events = if path.starts_with("/v1/audio/transcriptions") {
         transcription(request, &text)
     } else if path.starts_with("/v1/audio/speech") {
         vec![
@@ -22,6 +20,11 @@ pub(crate) fn answer(path: &str, schema: Option<&Value>, request: &Judged<'_>, n
     } else {
         return live(schema, number);
     };
+    told(events)
+}
+
+/// Named events as a stream.
+pub(crate) fn told(events: Vec<Value>) -> Answer {
     let mut body = String::from(": events\n\n");
     for event in events {
         let name = event["type"].as_str().unwrap_or("message");
@@ -47,18 +50,21 @@ fn live(schema: Option<&Value>, number: u64) -> Answer {
     Answer::new(200, "text/event-stream; charset=utf-8", body)
 }
 
-fn conversation(request: &Judged<'_>, number: u64, text: &str) -> Vec<Value> {
-    let at = "2026-01-01T00:00:00Z";
-    let named = request.slot("conversation_id");
-    let id = if named.is_empty() { format!("conv_{}", fingerprint::uuid(number)) } else { named.to_owned() };
-    let message = format!("msg_{}", fingerprint::uuid(number ^ 1));
+/// The events of a conversation's answer, which say the same as the unstreamed one.
+pub(crate) fn conversation(id: &str, output: &Value, text: &str, usage: &Value) -> Vec<Value> {
+    let at = &output["created_at"];
     let mut events = vec![json!({"type": "conversation.response.started", "created_at": at, "conversation_id": id})];
     events.extend(words::tokens(text).map(|token| {
-        json!({"type": "message.output.delta", "created_at": at, "output_index": 0, "id": message,
-            "content_index": 0, "role": "assistant", "content": token})
+        let mut event = json!({"type": "message.output.delta", "created_at": at, "output_index": 0,
+            "id": output["id"], "content_index": 0, "role": "assistant", "content": token});
+        for name in ["model", "agent_id"] {
+            if let Some(value) = output.get(name) {
+                event[name] = value.clone();
+            }
+        }
+        event
     }));
-    let used = words::count(text);
-    events.push(json!({"type": "conversation.response.done", "created_at": at, "usage": usage(0, used)}));
+    events.push(json!({"type": "conversation.response.done", "created_at": at, "usage": usage}));
     events
 }
 
@@ -70,6 +76,7 @@ fn transcription(request: &Judged<'_>, text: &str) -> Vec<Value> {
     events
 }
 
-fn usage(prompt: u64, completion: u64) -> Value {
+/// Tokens in and out, and their sum.
+pub(crate) fn usage(prompt: u64, completion: u64) -> Value {
     json!({"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion})
 }

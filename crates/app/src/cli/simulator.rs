@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Arguments of `tramontane simulator`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example: tramontane simulator --port 8123 --latency 50ms --ledger ledger.jsonl
+Example: tramontane simulator --port 8123 --latency 50ms --speed 60 --ledger ledger.jsonl
 
 The first line on stdout is {\"url\": \"http://127.0.0.1:PORT\"}. Any non-empty key is good but `wrong`. Stops at SIGINT
 or SIGTERM.")]
@@ -28,6 +28,12 @@ pub(crate) struct Simulator {
     /// Writes one JSON line per request seen and per answer sent.
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    /// How many times faster than the world long work goes: documents, imports, executions.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    speed: f64,
+    /// Keeps at most this many objects; what is more is refused.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    max_objects: usize,
     /// Takes only this key.
     #[arg(long)]
     key: Option<String>,
@@ -40,6 +46,8 @@ impl Simulator {
             latency: Duration::from_millis(u64::try_from(self.latency.0).unwrap_or(0)),
             key: self.key,
             ledger: self.ledger,
+            clock: simulator::Clock::real(self.speed),
+            max_objects: self.max_objects,
             ..simulator::Options::default()
         };
         let running = simulator::start(options).await.map_err(|error| {

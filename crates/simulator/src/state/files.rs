@@ -89,6 +89,42 @@ impl Files {
         Ok(answer)
     }
 
+    /// Keeps a file that the simulator makes, and says its id.
+    pub(crate) fn keep(&self, sample_type: &'static str, content: Bytes) -> Result<String, Refusal> {
+        let mut kept = lock(&self.kept);
+        if kept.files.len() == MAX_FILES || kept.bytes + content.len() > MAX_BYTES {
+            return Err(Refusal::Forbidden("the storage is full: the results cannot be kept".to_owned()));
+        }
+        let number = kept.uploads;
+        let id = fingerprint::uuid(FILES ^ number);
+        let file = File {
+            id: id.clone(),
+            object: "file",
+            bytes: content.len(),
+            created_at: EPOCH + number,
+            filename: format!("{sample_type}.jsonl"),
+            purpose: "batch".to_owned(),
+            sample_type,
+            num_lines: Some(content.iter().filter(|byte| **byte == b'\n').count()),
+            mimetype: Some("application/jsonl".to_owned()),
+            source: "mistral",
+            signature: Some(format!("{:016x}", fingerprint::bytes_of(&content))),
+            expires_at: None,
+            visibility: "workspace".to_owned(),
+            content,
+        };
+        kept.uploads += 1;
+        kept.bytes += file.bytes;
+        kept.files.insert(number, file);
+        Ok(id)
+    }
+
+    /// The content of a file.
+    pub(crate) fn bytes(&self, id: &str) -> Result<Bytes, Refusal> {
+        let kept = lock(&self.kept);
+        kept.files.values().find(|file| file.id == id).map(|file| file.content.clone()).ok_or_else(|| missing(id))
+    }
+
     /// A page of the list, newest first, with its filters.
     pub(crate) fn list(&self, request: &Judged<'_>) -> Answer {
         let kept = lock(&self.kept);

@@ -1,10 +1,13 @@
 //! What the simulator remembers, one file per area. All of it is bounded, and gone when it stops.
 
+pub(crate) mod collections;
 mod files;
 mod models;
+mod objects;
 
 pub(crate) use files::Files;
 pub(crate) use models::Models;
+pub(crate) use objects::{Object, Objects};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,11 +16,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) struct World {
     pub(crate) models: Models,
     pub(crate) files: Files,
+    pub(crate) objects: Objects,
 }
 
 impl World {
-    pub(crate) fn new() -> Self {
-        Self { models: Models::new(), files: Files::default() }
+    pub(crate) fn new(most: usize, examples: usize) -> Self {
+        Self { models: Models::new(), files: Files::default(), objects: Objects::new(most, examples) }
     }
 }
 

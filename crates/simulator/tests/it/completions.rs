@@ -111,3 +111,37 @@ async fn fim_and_agents() {
     let other = agent.to_string().replace("ag_1", "ag_2");
     assert_ne!(said(&one), said(&post(&running, "/v1/agents/completions", other).await.json()));
 }
+
+#[tokio::test]
+async fn the_form_of_the_answer_is_as_wished() {
+    let running = start().await;
+    let object = ask("Describe a chair", &json!({"response_format": {"type": "json_object"}}));
+    let object: Value = serde_json::from_str(said(&chat(&running, &object).await.json())).unwrap();
+    assert!(object.is_object());
+    let schema = json!({"type": "object", "required": ["legs", "kind"], "additionalProperties": false, "properties": {
+        "legs": {"type": "integer", "minimum": 3, "maximum": 4}, "kind": {"enum": ["stool", "throne"]}}});
+    let format =
+        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "chair", "schema": schema}}});
+    let value: Value = serde_json::from_str(said(&chat(&running, &ask("?", &format)).await.json())).unwrap();
+    assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&value), "{value}");
+    let tools = json!([{"type": "function", "function": {"name": "sit", "parameters": schema}}]);
+    for (choice, calls) in [(json!("any"), true), (json!("none"), false), (json!("auto"), true)] {
+        let more = json!({"tools": tools, "tool_choice": choice});
+        let got = chat(&running, &ask("Sit", &more)).await.json();
+        let told = &got["choices"][0];
+        assert_eq!(told["finish_reason"] == "tool_calls", calls, "{choice}: {got}");
+        if calls {
+            let function = &told["message"]["tool_calls"][0]["function"];
+            let arguments: Value = serde_json::from_str(function["arguments"].as_str().unwrap()).unwrap();
+            assert_eq!(function["name"], "sit");
+            assert!(jsonschema::validator_for(&schema).unwrap().is_valid(&arguments), "{arguments}");
+            let mut streamed = more.clone();
+            streamed["stream"] = true.into();
+            let text = chat(&running, &ask("Sit", &streamed)).await.text();
+            let whole = &told["message"]["tool_calls"];
+            let events = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]");
+            let mut events = events.map(|event| serde_json::from_str::<Value>(event).unwrap());
+            assert!(events.any(|event| event["choices"][0]["delta"]["tool_calls"] == *whole), "{text}");
+        }
+    }
+}

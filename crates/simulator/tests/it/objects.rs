@@ -1,0 +1,244 @@
+//! Objects are made, listed, shown, changed and deleted; all lists are walked page by page.
+
+use crate::wire::{Got, JSON, client, send};
+use connectors::mistral::catalogue::catalogue;
+use connectors::openapi::catalogue::{Entry, Method, Paging};
+use connectors::openapi::example::{Fill, example_request};
+use serde_json::{Value, json};
+use simulator::{Clock, Options, Running};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+async fn start(options: Options) -> Running {
+    simulator::start(options).await.unwrap()
+}
+
+async fn ask(running: &Running, method: &str, target: &str, body: &Value) -> Got {
+    let headers = [("authorization", "Bearer sim"), ("x-api-key", "sim"), JSON];
+    let used = if body.is_null() { &headers[..2] } else { &headers[..] };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    send(&client(), method, format!("{}{target}", running.url()), used, body).await
+}
+
+fn entry(method: Method, path: &str) -> &'static Entry {
+    catalogue().operations.iter().find(|entry| entry.method == method && entry.path == path).unwrap()
+}
+
+fn body(method: Method, path: &str) -> Value {
+    let request = example_request(entry(method, path), catalogue(), 1, Fill::Smallest);
+    request.payload.unwrap_or(Value::Null)
+}
+
+/// Collection, item, the id's field, whether it can be shown, and with which method it can be changed.
+const FAMILIES: [(&str, &str, &str, bool, Option<Method>); 13] = [
+    ("/v1/agents", "/v1/agents/{agent_id}", "id", true, Some(Method::Patch)),
+    ("/v1/libraries", "/v1/libraries/{library_id}", "id", true, Some(Method::Patch)),
+    ("/v2/prompts", "/v2/prompts/{prompt_id}", "id", true, None),
+    ("/v2/skills", "/v2/skills/{skill_id}", "id", true, None),
+    ("/v1/connectors", "/v1/connectors/{connector_id}", "id", true, Some(Method::Patch)),
+    ("/v1/audio/voices", "/v1/audio/voices/{voice_id}", "id", true, Some(Method::Patch)),
+    ("/v1/workflows/schedules", "/v1/workflows/schedules/{schedule_id}", "schedule_id", true, None),
+    ("/v1/observability/campaigns", "/v1/observability/campaigns/{campaign_id}", "id", true, None),
+    ("/v1/observability/datasets", "/v1/observability/datasets/{dataset_id}", "id", true, Some(Method::Patch)),
+    ("/v1/observability/judges", "/v1/observability/judges/{judge_id}", "id", true, Some(Method::Put)),
+    ("/v1/admin/workspaces", "/v1/admin/workspaces/{workspace_uuid}", "uuid", false, Some(Method::Patch)),
+    ("/v1/admin/user-groups", "/v1/admin/user-groups/{group_uuid}", "uuid", true, Some(Method::Patch)),
+    ("/v1/admin/api-keys", "/v1/admin/api-keys/{key_id}", "key_id", false, None),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_is_listed_shown_changed_and_deleted() {
+    let running = start(Options::default()).await;
+    for (base, item, id, shown, changed) in FAMILIES {
+        let made = ask(&running, "POST", base, &body(Method::Post, base)).await;
+        assert!(made.status < 300, "{base}: {}", made.text());
+        let name = made.json()[id].as_str().unwrap_or_else(|| panic!("{base}: {}", made.text())).to_owned();
+        let target = format!("{}/{name}", item.rsplit_once('/').unwrap().0);
+        let listed = ask(&running, "GET", base, &Value::Null).await;
+        assert!(listed.text().contains(&name), "{base}: {}", listed.text());
+        if shown {
+            let got = ask(&running, "GET", &target, &Value::Null).await;
+            assert_eq!((got.status, got.text().contains(&name)), (200, true), "{base}: {}", got.text());
+        }
+        if let Some(method) = changed {
+            let got = ask(&running, method.as_str(), &target, &json!({"name": "renamed"})).await;
+            assert!(got.status < 300 || method == Method::Put, "{base}: {}", got.text());
+        }
+        let gone = ask(&running, "DELETE", &target, &Value::Null).await;
+        assert!(gone.status < 300, "{base}: {}", gone.text());
+        let again = ask(&running, "DELETE", &target, &Value::Null).await;
+        assert_eq!((again.status, again.text().contains("does not exist")), (404, true), "{base}: {}", again.text());
+        let listed = ask(&running, "GET", base, &Value::Null).await;
+        assert!(!listed.text().contains(&name), "{base}: {}", listed.text());
+    }
+}
+
+#[tokio::test]
+async fn objects_are_bounded_and_belong_to_their_parents() {
+    let running = start(Options { max_objects: 2, ..Options::default() }).await;
+    let library = ask(&running, "POST", "/v1/libraries", &json!({"name": "Shelf"})).await.json();
+    assert_eq!(library["name"], "Shelf");
+    ask(&running, "POST", "/v1/libraries", &json!({"name": "Shelf"})).await;
+    let full = ask(&running, "POST", "/v1/libraries", &json!({"name": "Shelf"})).await;
+    assert_eq!((full.status, full.text().contains("at most 2")), (403, true), "{}", full.text());
+    let nowhere = format!("/v1/libraries/{}/documents", "0b7e9d1c-5a6f-4f0e-9a51-2f6d3c8e7a10");
+    assert_eq!(ask(&running, "GET", &nowhere, &Value::Null).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_agent_has_versions() {
+    let running = start(Options::default()).await;
+    let agent =
+        ask(&running, "POST", "/v1/agents", &json!({"model": "mistral-small-latest", "name": "a"})).await.json();
+    let target = format!("/v1/agents/{}", agent["id"].as_str().unwrap());
+    assert_eq!((&agent["version"], &agent["name"]), (&json!(0), &json!("a")));
+    let changed = ask(&running, "PATCH", &target, &json!({"name": "b"})).await.json();
+    assert_eq!((&changed["version"], &changed["name"]), (&json!(1), &json!("b")));
+    let old = ask(&running, "GET", &format!("{target}/versions/0"), &Value::Null).await.json();
+    assert_eq!(old["name"], "a", "{old}");
+    let versions = ask(&running, "GET", &format!("{target}/versions"), &Value::Null).await.json();
+    assert_eq!(versions.as_array().map(Vec::len), Some(2));
+    let back = ask(&running, "PATCH", &format!("{target}/version?version=0"), &Value::Null).await.json();
+    assert_eq!(back["name"], "a", "{back}");
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_and_is_streamed_alike() {
+    let running = start(Options::default()).await;
+    let start = json!({"model": "mistral-small-latest", "inputs": "hello"});
+    let first = ask(&running, "POST", "/v1/conversations", &start).await.json();
+    let target = format!("/v1/conversations/{}", first["conversation_id"].as_str().unwrap());
+    let next = ask(&running, "POST", &target, &json!({"inputs": "and then?"})).await.json();
+    assert_eq!(next["conversation_id"], first["conversation_id"]);
+    assert_ne!(next["outputs"], first["outputs"]);
+    let history = ask(&running, "GET", &format!("{target}/history"), &Value::Null).await.json();
+    assert_eq!(history["entries"].as_array().map(Vec::len), Some(4), "{history}");
+    assert_eq!(history["entries"][1], first["outputs"][0]);
+    let mut streamed = start.clone();
+    streamed["stream"] = true.into();
+    let told = ask(&running, "POST", "/v1/conversations", &streamed).await.text();
+    let events = told.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(|event| serde_json::from_str(event).unwrap()).collect();
+    let text: String = events.iter().filter_map(|event| event["content"].as_str()).collect();
+    assert_eq!(first["outputs"][0]["content"], *text);
+    assert_eq!(events.last().unwrap()["usage"], first["usage"]);
+    assert_eq!(ask(&running, "DELETE", &target, &Value::Null).await.status, 204);
+    assert_eq!(ask(&running, "POST", &target, &json!({"inputs": "?"})).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_task_ends_by_the_clock() {
+    let hand = Arc::new(AtomicU64::new(0));
+    let running = start(Options { clock: Clock::by_hand(hand.clone()), ..Options::default() }).await;
+    let made = body(Method::Post, "/v1/observability/datasets");
+    let dataset = ask(&running, "POST", "/v1/observability/datasets", &made).await.json();
+    let base = format!("/v1/observability/datasets/{}", dataset["id"].as_str().unwrap());
+    let import = body(Method::Post, "/v1/observability/datasets/{dataset_id}/imports/from-file");
+    let task = ask(&running, "POST", &format!("{base}/imports/from-file"), &import).await.json();
+    assert_eq!(task["status"], "RUNNING", "{task}");
+    hand.store(3_000, Ordering::Release);
+    let target = format!("{base}/tasks/{}", task["id"].as_str().unwrap());
+    assert_eq!(ask(&running, "GET", &target, &Value::Null).await.json()["status"], "COMPLETED");
+}
+
+/// The lists that nothing is added to, walked to their end in their own scheme.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_go_page_by_page() {
+    let running = start(Options { examples: 250, ..Options::default() }).await;
+    let mut walked = 0;
+    for entry in catalogue().operations.iter().filter(|entry| entry.method == Method::Get && !entry.path.contains('{'))
+    {
+        let Some(paging) = &entry.paging else { continue };
+        let mut seen = Vec::new();
+        let mut next = None;
+        for page in 0.. {
+            assert!(page < 300, "{} does not end", entry.path);
+            let (name, size) = match paging {
+                Paging::Cursor { parameter, size, .. }
+                | Paging::Page { parameter, size, .. }
+                | Paging::Offset { parameter, size, .. }
+                | Paging::Window { parameter, size, .. } => (parameter, size),
+            };
+            let at =
+                next.as_ref().map_or(String::new(), |next: &String| format!("&{name}={}", next.replace(':', "%3A")));
+            let got = ask(&running, "GET", &format!("{}?{size}=50{at}", entry.path), &Value::Null).await;
+            assert_eq!(got.status, 200, "{}: {}", entry.path, got.text());
+            let value = got.json();
+            let items = value.pointer(entry.items.as_deref().unwrap()).unwrap().as_array().unwrap().clone();
+            next = match paging {
+                Paging::Cursor { next, .. } => {
+                    let token = value.pointer(next).and_then(Value::as_str);
+                    token.filter(|token| !token.is_empty()).map(str::to_owned)
+                }
+                Paging::Page { first, .. } => (items.len() == 50).then(|| (page + 1 + *first).to_string()),
+                Paging::Offset { .. } => (items.len() == 50).then(|| (seen.len() + 50).to_string()),
+                Paging::Window { at, .. } => {
+                    items.last().and_then(|item| item.pointer(at)).and_then(Value::as_str).map(str::to_owned)
+                }
+            };
+            seen.extend(items);
+            if next.is_none() {
+                break;
+            }
+        }
+        let distinct: HashSet<String> = seen.iter().map(Value::to_string).collect();
+        assert_eq!(distinct.len(), seen.len(), "{}: each item once", entry.path);
+        assert!(matches!(seen.len(), 0 | 250), "{}: {}", entry.path, seen.len());
+        walked += usize::from(seen.len() == 250);
+    }
+    assert!(walked >= 8, "{walked}");
+}
+
+#[tokio::test]
+async fn a_batch_job_runs_by_the_clock() {
+    let hand = Arc::new(AtomicU64::new(0));
+    let running = start(Options { clock: Clock::by_hand(hand.clone()), ..Options::default() }).await;
+    let chat = json!({"model": "mistral-small-latest", "messages": [{"role": "user", "content": "hello"}]});
+    let mut bare = chat.clone();
+    bare.as_object_mut().unwrap().shift_remove("model");
+    let job = json!({"endpoint": "/v1/chat/completions", "model": "mistral-small-latest", "requests": [
+        {"custom_id": "a", "body": bare}, {"custom_id": "b", "body": {"messages": 3}}]});
+    let made = ask(&running, "POST", "/v1/batch/jobs", &job).await;
+    assert_eq!((made.status, &made.json()["status"]), (200, &json!("QUEUED")), "{}", made.text());
+    let target = format!("/v1/batch/jobs/{}", made.json()["id"].as_str().unwrap());
+    for (at, status) in [(1_000, "RUNNING"), (3_000, "SUCCESS")] {
+        hand.store(at, Ordering::Release);
+        assert_eq!(ask(&running, "GET", &target, &Value::Null).await.json()["status"], status);
+    }
+    let job = ask(&running, "GET", &target, &Value::Null).await.json();
+    assert_eq!((&job["succeeded_requests"], &job["failed_requests"]), (&json!(1), &json!(1)), "{job}");
+    let alone = ask(&running, "POST", "/v1/chat/completions", &chat).await.json();
+    for (file, custom_id, status) in [("output_file", "a", 200), ("error_file", "b", 422)] {
+        let content = format!("/v1/files/{}/content", job[file].as_str().unwrap());
+        let line = ask(&running, "GET", &content, &Value::Null).await.json();
+        assert_eq!((&line["custom_id"], &line["response"]["status_code"]), (&json!(custom_id), &json!(status)));
+        assert!(status == 422 || line["response"]["body"] == alone, "{line}");
+    }
+    let other = json!({"endpoint": "/v1/chat/completions", "requests": [{"custom_id": "a", "body": chat}]});
+    let other = ask(&running, "POST", "/v1/batch/jobs", &other).await.json();
+    let target = format!("/v1/batch/jobs/{}", other["id"].as_str().unwrap());
+    let asked = ask(&running, "POST", &format!("{target}/cancel"), &Value::Null).await.json();
+    assert_eq!(asked["status"], "CANCELLATION_REQUESTED");
+    hand.store(9_000, Ordering::Release);
+    let ended = ask(&running, "GET", &target, &Value::Null).await.json();
+    assert_eq!((&ended["status"], &ended["output_file"]), (&json!("CANCELLED"), &Value::Null));
+}
+
+#[tokio::test]
+async fn embeddings_are_unit_vectors() {
+    let running = start(Options::default()).await;
+    for (more, dimension) in [(json!({}), 1024), (json!({"output_dimension": 7}), 7)] {
+        let mut body = json!({"model": "mistral-embed", "input": ["a", "b", "a"]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let got = ask(&running, "POST", "/v1/embeddings", &body).await.json();
+        let vectors: Vec<Vec<f64>> =
+            (0..3).map(|place| serde_json::from_value(got["data"][place]["embedding"].clone()).unwrap()).collect();
+        assert_eq!(vectors[0], vectors[2]);
+        assert_ne!(vectors[0], vectors[1]);
+        for vector in &vectors {
+            let length: f64 = vector.iter().map(|part| part * part).sum();
+            assert!(vector.len() == dimension && (length - 1.0).abs() < 1e-9, "{} {length}", vector.len());
+        }
+    }
+}
