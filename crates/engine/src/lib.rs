@@ -13,4 +13,4 @@ pub mod work;
 pub(crate) use store::crash;
 
 pub use engine::{Begun, Engine, Parts, RunOptions};
-pub use work::{WorkEnd, WorkOptions};
+pub use work::{WorkEnd, WorkOptions, from_answer};

@@ -263,6 +263,12 @@ pub struct HttpPublisherOptions {
     /// Run on the whole request, before the call.
     #[serde(default)]
     pub request_transformers: Vec<Part>,
+    /// Run on the answer, before `expect` and before routes of type `answers` get it.
+    #[serde(default)]
+    pub answer_transformers: Vec<Part>,
+    /// What the answer must be. One that is not fails the task, with the answer kept.
+    #[serde(default)]
+    pub expect: Option<Expect>,
     /// `done`: the task waits until the work is done that the operation starts (a batch job, a document's processing, a
     /// workflow), and ends with the final object as its answer.
     #[serde(default)]
@@ -270,6 +276,14 @@ pub struct HttpPublisherOptions {
     /// How often to ask meanwhile.
     #[serde(default)]
     pub poll: Poll,
+}
+
+/// What an answer must be, after the answer transformers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// A JSON Schema (draft 2020-12) that it must fit.
+    pub schema: Value,
 }
 
 /// What a publisher waits for.

@@ -258,6 +258,8 @@ pub struct Decided {
     pub why: Option<String>,
     /// When.
     pub at: Millis,
+    /// What the task remembers from now on, where it is run again; `None` leaves it as it is. Not kept in the story.
+    pub resume: Option<Bytes>,
 }
 
 /// Counts by run, lane and state; kept in the same commits as the tasks, so asking is cheap.

@@ -32,8 +32,15 @@ enum Verb {
         id: i64,
     },
     /// Runs tasks again that have ended.
-    #[command(after_help = "Example: tramontane tasks retry 4711 4712, then: tramontane run products")]
-    Retry(Which),
+    #[command(after_help = "Examples: tramontane tasks retry 4711 4712, then: tramontane run products
+          tramontane tasks retry 4711 --from-answer (after a change of answer_transformers or expect)")]
+    Retry {
+        #[command(flatten)]
+        which: Which,
+        /// Uses the answer that is kept instead of making the call again.
+        #[arg(long)]
+        from_answer: bool,
+    },
     /// Decides about tasks whose outcome is unknown.
     #[command(
         after_help = "Example: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'"
@@ -102,16 +109,16 @@ impl Tasks {
         match self.verb {
             Verb::List(list) => list.run(context).await,
             Verb::Show { id } => show(context, TaskId(id)).await,
-            Verb::Retry(which) => which.decide(context, Decision::Retry).await,
-            Verb::Cancel(which) => which.decide(context, Decision::Cancel).await,
-            Verb::Skip(which) => which.decide(context, Decision::Skip).await,
+            Verb::Retry { which, from_answer } => which.decide(context, Decision::Retry, from_answer).await,
+            Verb::Cancel(which) => which.decide(context, Decision::Cancel, false).await,
+            Verb::Skip(which) => which.decide(context, Decision::Skip, false).await,
             Verb::Resolve { which, resolution } => {
                 let decision = match resolution {
                     Resolution::Finished => Decision::ResolveFinished,
                     Resolution::Failed => Decision::ResolveFailed,
                     Resolution::Resend => Decision::ResolveResend,
                 };
-                which.decide(context, decision).await
+                which.decide(context, decision, false).await
             }
         }
     }
@@ -303,13 +310,15 @@ fn print_story(context: &Context, story: &TaskStory, value: &Value) {
 }
 
 impl Which {
-    async fn decide(self, context: &Context, decision: Decision) -> Ended {
+    async fn decide(self, context: &Context, decision: Decision, from_answer: bool) -> Ended {
         let store = context.engine_store()?;
         let ids: Vec<TaskId> = self.ids.iter().copied().map(TaskId).collect();
-        let decided = Decided { decision, by: "cli".to_owned(), why: self.why, at: SystemClock.now() };
-        let results = store.decide(ids.clone(), decided).await?;
-        let mut problems = Vec::new();
-        let mut done = Vec::new();
+        let decided = Decided { decision, by: "cli".to_owned(), why: self.why, at: SystemClock.now(), resume: None };
+        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        let results = match from_answer {
+            false => store.decide(ids.clone(), decided).await?,
+            true => retry_from_answers(store.as_ref(), &ids, &decided).await?,
+        };
         for (id, result) in ids.iter().zip(results) {
             match result {
                 Ok(()) => done.push(*id),
@@ -333,4 +342,25 @@ impl Which {
         }
         Ok(Exit::Refused)
     }
+}
+
+/// Each task remembers the answer that it has; one without an answer, or that is not there, is a problem of its own.
+async fn retry_from_answers(
+    store: &dyn Store,
+    ids: &[TaskId],
+    decided: &Decided,
+) -> Result<Vec<Result<(), Problem>>, Failure> {
+    let mut results = Vec::with_capacity(ids.len());
+    for id in ids {
+        let resume = match store.task(*id).await? {
+            Some(story) => engine::from_answer(&story).map(Some),
+            // The decision says what is wrong with it.
+            None => Ok(None),
+        };
+        results.push(match resume {
+            Ok(resume) => store.decide(vec![*id], Decided { resume, ..decided.clone() }).await?.remove(0),
+            Err(problem) => Err(problem),
+        });
+    }
+    Ok(results)
 }

@@ -5,7 +5,7 @@
 use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions};
 use super::node::options_of;
 use super::variables;
-use crate::flow::nothing_to_wait_for;
+use crate::flow::{expected, nothing_to_wait_for};
 use crate::transformers::Condition;
 use model::definition::{HttpPublisherOptions, HttpSubscriberOptions};
 use model::http::Preflight;
@@ -39,6 +39,10 @@ pub(super) fn publisher(part: &Value, registry: &Registry) -> Vec<Problem> {
         let (mut problems, _) = http_part::<HttpPublisherOptions>(&**connector, &options, Side::Publisher, registry);
         if problems.is_empty() {
             problems.extend(idle_wait(&**connector, &options));
+        }
+        problems.extend(within("answer_transformers", transformers(options.get("answer_transformers"), registry)));
+        if let Some(schema) = options.get("expect").and_then(|expect| expect.get("schema")) {
+            problems.extend(dotted(expected(schema).err().unwrap_or_default()));
         }
         return problems;
     }

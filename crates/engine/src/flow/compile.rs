@@ -1,6 +1,6 @@
 //! From definitions to flows.
 
-use super::{Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget, Wait};
+use super::{Expect, Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget, Wait};
 use crate::decide::Policy;
 use crate::definitions::builtin::{AnswersOptions, InlineOptions};
 use crate::definitions::variables::{Variables, resolve, resolve_secret};
@@ -9,6 +9,7 @@ use crate::transformers::{Chain, Condition};
 use model::definition::{
     Definitions, HttpClient, HttpPublisherOptions, HttpSubscriberOptions, Incoming, Outgoing, Part, Route, WaitUntil,
 };
+use model::schema::Checker;
 use model::{Problem, Registry, Side, TaskKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -204,6 +205,14 @@ impl Compiler<'_> {
             preflight,
             operation,
             wait,
+            answer_chain: self
+                .chain(&options.answer_transformers)
+                .map_err(|problems| within("answer_transformers", problems))?,
+            expect: options
+                .expect
+                .map(|expect| expected(&expect.schema))
+                .transpose()?
+                .map(|checker| Expect { checker }),
             parameters: options.request_parameters,
             input: options.input,
             request_chain: self
@@ -303,6 +312,11 @@ fn value(part: &Part) -> Value {
 
 fn read<T: DeserializeOwned>(part: &Part) -> Result<T, Vec<Problem>> {
     serde_json::from_value(value(part)).map_err(|error| vec![Problem::new("option_wrong", error.to_string())])
+}
+
+/// Compiles what an answer is expected to be.
+pub(crate) fn expected(schema: &Value) -> Result<Checker, Vec<Problem>> {
+    Checker::compile(schema).map_err(|problem| vec![problem.within("expect.schema")])
 }
 
 /// `wait_until` on an operation whose answer ends it.

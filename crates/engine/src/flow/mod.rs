@@ -6,10 +6,11 @@ mod compile;
 mod pull;
 mod push;
 
-pub(crate) use compile::nothing_to_wait_for;
 pub use compile::{Parts, compile, open_client};
+pub(crate) use compile::{expected, nothing_to_wait_for};
 pub use pull::{Feed, HttpPull, Listener, PullFlow, PullSource};
-pub use push::{HttpPush, PushFlow, PushTarget, Refused, Wait};
+pub(crate) use push::single;
+pub use push::{Expect, HttpPush, PushFlow, PushTarget, Refused, Wait};
 
 use crate::exchange::Client;
 use std::collections::{BTreeMap, HashMap};

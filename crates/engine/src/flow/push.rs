@@ -7,6 +7,7 @@ use model::definition::Poll;
 use model::driver::Target;
 use model::http::Preflight;
 use model::request::Input;
+use model::schema::Checker;
 use model::{Millis, Operation, Prepared, Problem, Request, TransformContext};
 use serde_json::Value;
 use std::sync::Arc;
@@ -54,8 +55,18 @@ pub struct HttpPush {
     pub request_chain: Chain,
     /// How strict preflight is.
     pub preflight: Preflight,
+    /// Run on the answer.
+    pub answer_chain: Chain,
+    /// What the answer must be after that.
+    pub expect: Option<Expect>,
     /// The work that the operation starts is waited for.
     pub wait: Option<Wait>,
+}
+
+/// What an answer must be.
+pub struct Expect {
+    /// The schema, compiled.
+    pub checker: Checker,
 }
 
 /// How work is waited for.
@@ -112,7 +123,7 @@ pub struct Refused {
 }
 
 /// Runs transformers where one payload must stay at most one.
-pub(super) fn single(
+pub(crate) fn single(
     chain: &Chain,
     payload: Value,
     now: Millis,

@@ -1,5 +1,6 @@
 //! What follows from the end of a push task: the outcome, and the tasks of the routes that listen.
 
+use super::answered::shape;
 use crate::flow::{Flows, PullFlow};
 use bytes::Bytes;
 use model::{Evidence, Millis, Problem, Request, TaskState};
@@ -26,6 +27,8 @@ pub(super) fn plain_end(number: u32, at: Millis, evidence: Evidence, problem: Op
 
 /// The end of a task, with the tasks that listeners make of it. Pure work: called off the async threads.
 pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
+    let mut ended = ended;
+    shape(flows, &mut ended, now);
     let Ended { claim, request, answer, end, next, resume } = ended;
     let mut new_tasks = Vec::new();
     if let Some(state) = end_state(next)

@@ -3,6 +3,7 @@
 //! Claims are transformed and checked ahead; as permits come free, START of as many tasks is committed and their bytes
 //! leave. A permit is given back when the answer is in, not when it is committed.
 
+use super::answered::{self, Kept};
 use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
 use super::file::keep_file;
@@ -228,6 +229,9 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
             Err(problems) => ended(claim, Some(waiting.started), Some(joined(problems)), Next::Failed),
         };
     }
+    if let Some(kept) = answered::kept(&claim) {
+        return Prepares::Ended(Box::new(used_again(claim, kept, now)));
+    }
     let payload = match serde_json::from_slice(&claim.payload) {
         Ok(payload) => payload,
         Err(error) => {
@@ -265,6 +269,15 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
             ended(claim, refused.request.map(|request| *request), Some(joined(refused.problems)), Next::Failed)
         }
     }
+}
+
+/// The end of an attempt that uses the answer of an earlier one: nothing is sent.
+fn used_again(claim: Claim, kept: Kept, now: Millis) -> Ended {
+    let reason = format!("the kept answer of attempt {} was used; nothing was sent", kept.from_attempt);
+    let problem = Problem::new("from_answer", reason).warning();
+    let end = plain_end(claim.token.attempt, now, Evidence::Answered, Some(problem));
+    let (next, resume) = (Next::Finished, Some(wait::FORGET));
+    Ended { claim, request: kept.request, answer: kept.answer, end, next, resume }
 }
 
 fn dropped() -> Problem {

@@ -6,6 +6,7 @@
 //! A lane never touches the task table but for START; every end goes through [`settle`], so that what follows from an
 //! end is in the same commit as the end.
 
+mod answered;
 mod conclude;
 mod dispatch;
 mod driver_lane;
@@ -17,5 +18,6 @@ mod settle;
 mod take_over;
 mod wait;
 
+pub use answered::from_answer;
 pub use dispatch::{Work, WorkEnd, WorkOptions};
 pub use take_over::take_over;

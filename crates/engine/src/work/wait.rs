@@ -12,6 +12,7 @@ use store::{AttemptEnd, Claim, Next};
 
 /// What a waiting task remembers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Waiting {
     /// The request that asks how the work stands.
     pub(super) request: Request,
@@ -31,7 +32,7 @@ pub(super) struct Turn {
 }
 
 /// Nothing is remembered any more: a task that is tried again starts its work anew.
-const FORGET: Bytes = Bytes::from_static(b"null");
+pub(super) const FORGET: Bytes = Bytes::from_static(b"null");
 
 /// What the task of a claim waits for. A task that does must never start its work again by itself.
 pub(super) fn waiting(claim: &Claim) -> Option<Waiting> {

@@ -35,6 +35,9 @@ fn run_again(write: &Write<'_>, id: TaskId, from: TaskState, decided: &Decided) 
     if from == TaskState::Finished {
         write.db.prepare_cached("DELETE FROM resume WHERE task = ?1")?.execute([id.0])?;
     }
+    if let Some(resume) = &decided.resume {
+        super::tasks::remember_resume(write, id, resume)?;
+    }
     write
         .db
         .prepare_cached(

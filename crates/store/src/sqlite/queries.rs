@@ -186,7 +186,7 @@ fn decisions(db: &Connection, id: TaskId) -> Result<Vec<Decided>, StoreError> {
     let rows = statement.query_map([id.0], |row| {
         let word = row.get_ref(0)?.as_str()?;
         let decision = Decision::from_word(word).ok_or_else(|| bad(0, format!("there is no decision `{word}`")))?;
-        Ok(Decided { decision, by: row.get(1)?, why: row.get(2)?, at: row.get(3)? })
+        Ok(Decided { decision, by: row.get(1)?, why: row.get(2)?, at: row.get(3)?, resume: None })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

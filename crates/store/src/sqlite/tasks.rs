@@ -139,14 +139,20 @@ pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<bool, Sto
         super::lanes::set_cursor(write, *lane, value.as_ref(), finish.end.at)?;
     }
     if let Some(resume) = &finish.resume {
-        write
-            .db
-            .prepare_cached(
-                "INSERT INTO resume (task, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
-            )?
-            .execute(params![task.0, &resume[..]])?;
+        remember_resume(write, task, resume)?;
     }
     Ok(true)
+}
+
+/// Sets where a task goes on.
+pub(super) fn remember_resume(write: &Write<'_>, task: TaskId, value: &[u8]) -> Result<(), StoreError> {
+    write
+        .db
+        .prepare_cached(
+            "INSERT INTO resume (task, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
+        .execute(params![task.0, value])?;
+    Ok(())
 }
 
 /// Moves a claimed task on.

@@ -219,5 +219,5 @@ pub(crate) fn end(token: Token, next: Next) -> Finish {
 }
 
 pub(crate) fn decided(decision: Decision) -> Decided {
-    Decided { decision, by: "cli".to_owned(), why: Some("because".to_owned()), at: NOW + 5 }
+    Decided { decision, by: "cli".to_owned(), why: Some("because".to_owned()), at: NOW + 5, resume: None }
 }
