@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 mod connector;
+mod custom;
 mod operation;
 pub mod refusal;
 pub mod usage;

@@ -15,3 +15,4 @@ pub mod read;
 pub mod retry_after;
 pub mod schemas;
 pub mod served;
+pub mod template;

@@ -97,7 +97,7 @@ fn http_subscriber(
     preflight: Preflight,
 ) -> Vec<Problem> {
     let (mut problems, request) = http_part::<HttpSubscriberOptions>(connector, options, Side::Subscriber, registry);
-    let Some(request) = request.filter(|_| problems.is_empty()) else { return problems };
+    let Some(request) = request.filter(|_| !problems.iter().any(Problem::is_error)) else { return problems };
     // Without input transformers the request is known now, so what preflight would say is known too.
     let is_fixed = options.get("input_transformers").and_then(Value::as_array).is_none_or(Vec::is_empty);
     if is_fixed && let Ok(operation) = connector.operation(Side::Subscriber, options) {
@@ -119,12 +119,12 @@ fn http_part<T: schemars::JsonSchema>(
     registry: &Registry,
 ) -> (Vec<Problem>, Option<Request>) {
     let mut problems = fits(&joined(schema_of::<T>(), connector.schema()), options);
-    // Each step may rely on what the one before found right.
+    // Each step may rely on what the one before found right; warnings stop none.
     if problems.is_empty() {
         problems = dotted(connector.validate(options));
     }
-    if problems.is_empty() {
-        problems = dotted(connector.operation(side, options).err().unwrap_or_default());
+    if !problems.iter().any(Problem::is_error) {
+        problems.extend(dotted(connector.operation(side, options).err().unwrap_or_default()));
     }
     let chain = match side {
         Side::Subscriber => "input_transformers",
