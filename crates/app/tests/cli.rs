@@ -129,15 +129,19 @@ fn help_names_every_command() {
     Usage: tramontane call [OPTIONS] <ENTITY>
 
     Arguments:
-      <ENTITY>  Title of an entity: "Retrieve Model"
+      <ENTITY>  Title of an entity: "Retrieve Model"; or `custom`, with --method and --path-template
 
     Options:
           --data <DIR>            Folder of the store. Made on first use, readable by you alone [env:
                                   TRAMONTANE_DATA=FOLDER/data]
           --method <METHOD>       HTTP method, where several entities have the title
           --json                  Prints JSON on stdout
-          --path <K=V>            A value for a slot of the path
+          --path-template <PATH>  Path of an operation that the catalogue does not know, with the entity
+                                  `custom`
+          --credential <KIND>     The kind of key that a `custom` operation asks for: api_key,
+                                  admin_key, user_key
           --no-color              Prints no colours [env: NO_COLOR]
+          --path <K=V>            A value for a slot of the path
           --query <K=V>           A value for the query; JSON where it is JSON, else text
           --payload <JSON|@FILE>  The body
           --file <FIELD=PATH>     A file for a field of the form

@@ -35,11 +35,17 @@ The key comes from MISTRAL_API_KEY; of operations that ask for those, from MISTR
 MISTRAL_USER_KEY.
 The answer is on stdout.")]
 pub(crate) struct Call {
-    /// Title of an entity: "Retrieve Model".
+    /// Title of an entity: "Retrieve Model"; or `custom`, with --method and --path-template.
     entity: String,
     /// HTTP method, where several entities have the title.
     #[arg(long, value_parser = method)]
     method: Option<Method>,
+    /// Path of an operation that the catalogue does not know, with the entity `custom`.
+    #[arg(long, value_name = "PATH")]
+    path_template: Option<String>,
+    /// The kind of key that a `custom` operation asks for: api_key, admin_key, user_key.
+    #[arg(long, value_name = "KIND")]
+    credential: Option<String>,
     /// A value for a slot of the path.
     #[arg(long, value_name = "K=V", value_parser = pair)]
     path: Vec<(String, String)>,
@@ -76,7 +82,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Call {
     pub(crate) async fn run(self: Box<Self>, context: &Context) -> Ended {
-        let operation = self.operation()?;
+        let operation = self.operation(context)?;
         let request = self.request()?;
         let client = self.client(context).await?;
         let prepared = operation.prepare(&request, client.1).map_err(Failure::refused)?;
@@ -138,15 +144,22 @@ impl Call {
         Ok(())
     }
 
-    fn operation(&self) -> Result<Arc<dyn Operation>, Failure> {
+    fn operation(&self, context: &Context) -> Result<Arc<dyn Operation>, Failure> {
         let connector = parts::registry().connectors.remove("mistral").ok_or_else(|| Failure::refused(Vec::new()))?;
+        let custom = self.entity.trim().eq_ignore_ascii_case("custom");
         let mut method = self.method;
-        if method.is_none() {
+        if method.is_none() && !custom {
             let catalogue = connectors::mistral::catalogue::catalogue();
             method = Some(super::entities::find(catalogue, None, &self.entity)?.method);
         }
-        let options = json!({ "method": method, "entity": self.entity });
-        connector.operation(Side::Publisher, &options).map_err(Failure::refused)
+        let options = json!({
+            "method": method, "entity": self.entity, "path_template": self.path_template, "credential": self.credential,
+        });
+        let operation = connector.operation(Side::Publisher, &options).map_err(Failure::refused)?;
+        if custom {
+            context.printer.problems(&connector.validate(&options));
+        }
+        Ok(operation)
     }
 
     fn request(&self) -> Result<Request, Failure> {

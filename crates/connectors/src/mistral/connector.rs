@@ -1,6 +1,7 @@
 //! The connector: from Method and Entity to an operation.
 
 use super::catalogue::catalogue;
+use super::custom::{self, CustomOperation};
 use super::operation::EntryOperation;
 use crate::openapi::catalogue::{Entry, Method};
 use model::schema::dotted;
@@ -47,7 +48,7 @@ impl Component for Mistral {
     }
 
     fn schema(&self) -> Value {
-        json!({
+        let mut schema = json!({
             "type": "object",
             "required": ["method", "entity"],
             "properties": {
@@ -56,43 +57,56 @@ impl Component for Mistral {
                     "type": "string"
                 },
                 "entity": {
-                    "description": "Title of the operation: \"Retrieve Model\".",
+                    "description": "Title of the operation: \"Retrieve Model\". `custom` for one that the catalogue \
+                        does not know; `path_template` then says where it is.",
                     "type": "string"
                 }
             }
-        })
+        });
+        if let (Some(Value::Object(all)), Value::Object(more)) = (schema.get_mut("properties"), custom::schema()) {
+            all.extend(more);
+        }
+        schema
     }
 
     /// Whether there is such an operation, and what is wrong with the request parameters whatever the data will add:
     /// unknown slots, values of the wrong type. With transformers on the request nothing is said of it, since they
-    /// may change it. Only errors: what is worth a warning is noticed by preflight.
+    /// may change it. Only errors, since what is worth a warning is noticed by preflight; but for a warning where
+    /// `entity: custom` stands for an operation that the catalogue knows.
     fn validate(&self, options: &Value) -> Vec<Problem> {
         let entry = match choose(options) {
             Ok(entry) => entry,
-            Err(problem) => return vec![problem],
+            Err(problems) => return problems,
         };
+        let noticed = if custom::is_custom(options) { custom::known(entry) } else { None };
         let transforms = |name: &str| options.get(name).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
         if transforms("request_transformers") || transforms("input_transformers") {
-            return Vec::new();
+            return Vec::from_iter(noticed);
         }
         let parameters = options.get("request_parameters").cloned().unwrap_or_else(|| json!({}));
         // What is no request at all is said where the options are read.
-        let Ok(request) = Request::from_value(parameters) else { return Vec::new() };
-        self.open(entry)
-            .literals(&request)
-            .into_iter()
-            .map(|problem| Problem { place: dotted(&problem.place), ..problem }.within("request_parameters"))
-            .collect()
+        let Ok(request) = Request::from_value(parameters) else { return Vec::from_iter(noticed) };
+        let literals = self.open(entry).literals(&request).into_iter();
+        let placed =
+            literals.map(|problem| Problem { place: dotted(&problem.place), ..problem }.within("request_parameters"));
+        noticed.into_iter().chain(placed).collect()
     }
 }
 
 impl Connector for Mistral {
     fn operation(&self, side: Side, options: &Value) -> Result<Arc<dyn Operation>, Vec<Problem>> {
-        let entry = choose(options).map_err(|problem| vec![problem])?;
+        let entry = choose(options)?;
         if side == Side::Subscriber && !can_subscribe(entry) {
             let reason = format!("\"{}\" changes something, so it cannot take data in", entry.title);
-            let hint = "use it in a publisher; the answer can feed a route through a subscriber of type answers";
+            let hint = if custom::is_custom(options) && entry.method == Method::Post {
+                "say effect: read if it only reads, or use it in a publisher"
+            } else {
+                "use it in a publisher; the answer can feed a route through a subscriber of type answers"
+            };
             return Err(vec![Problem::new("entity_side", reason).at("entity").hint(hint)]);
+        }
+        if custom::is_custom(options) {
+            return Ok(Arc::new(CustomOperation::new(self.open(entry))));
         }
         Ok(self.open(entry))
     }
@@ -107,19 +121,24 @@ fn can_subscribe(entry: &Entry) -> bool {
     }
 }
 
-fn choose(options: &Value) -> Result<&'static Entry, Problem> {
-    let method = method(options)?;
+fn choose(options: &Value) -> Result<&'static Entry, Vec<Problem>> {
+    let method = method(options).map_err(|problem| vec![problem])?;
     let Some(entity) = options.get("entity").and_then(Value::as_str) else {
-        return Err(Problem::new("entity_missing", "the title of an operation is missing")
-            .at("entity")
-            .hint("tramontane entities lists them all"));
+        return Err(vec![
+            Problem::new("entity_missing", "the title of an operation is missing")
+                .at("entity")
+                .hint("tramontane entities lists them all"),
+        ]);
     };
-    if entity.trim().eq_ignore_ascii_case("custom") {
-        return Err(Problem::new("operation_not_served", "operations outside the catalogue are not served yet")
-            .at("entity")
-            .hint("choose one of the catalogue: tramontane entities lists them all"));
+    if custom::is_custom(options) {
+        return custom::entry(method, options);
     }
-    catalogue().find(Some(method), entity).map_err(|problem| problem.at("entity"))
+    let misplaced = custom::misplaced(options);
+    match catalogue().find(Some(method), entity) {
+        Ok(entry) if misplaced.is_empty() => Ok(entry),
+        Ok(_) => Err(misplaced),
+        Err(problem) => Err(vec![problem.at("entity")]),
+    }
 }
 
 fn method(options: &Value) -> Result<Method, Problem> {

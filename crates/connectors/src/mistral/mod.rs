@@ -3,6 +3,7 @@
 pub mod catalogue;
 mod chunks;
 mod connector;
+mod custom;
 mod operation;
 pub mod refusal;
 mod stream;

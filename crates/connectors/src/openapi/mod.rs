@@ -17,3 +17,4 @@ mod query;
 pub mod read;
 pub mod retry_after;
 pub mod schemas;
+pub mod template;

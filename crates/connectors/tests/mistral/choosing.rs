@@ -21,7 +21,7 @@ fn operations_are_chosen_by_method_and_entity() {
         (json!({"method": "GET"}), "entity_missing entity"),
         (json!({"method": "GET", "entity": "Retreive Model"}), "entity_unknown entity"),
         (json!({"method": "POST", "entity": "Retrieve Model"}), "entity_unknown entity"),
-        (json!({"method": "GET", "entity": "custom"}), "operation_not_served entity"),
+        (json!({"method": "GET", "entity": "custom"}), "path_template_missing path_template"),
     ];
     for (options, expected) in cases {
         assert_eq!(codes(&refused(Side::Publisher, options.clone())), [expected], "{options}");

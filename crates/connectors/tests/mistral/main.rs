@@ -10,6 +10,7 @@
 mod answers;
 mod building;
 mod choosing;
+mod custom;
 mod every_operation;
 mod pages;
 mod preflight;

@@ -109,7 +109,7 @@ fn http_subscriber(
     if let Some(Err(wrong)) = options.get("stop_when").and_then(Value::as_str).map(Condition::compile) {
         problems.extend(within("stop_when", wrong));
     }
-    let Some(request) = request.filter(|_| problems.is_empty()) else { return problems };
+    let Some(request) = request.filter(|_| !problems.iter().any(Problem::is_error)) else { return problems };
     problems.extend(misplaced(connector, options));
     // Without input transformers the request is known now, so what preflight would say is known too.
     let is_fixed = options.get("input_transformers").and_then(Value::as_array).is_none_or(Vec::is_empty);
@@ -147,12 +147,12 @@ fn http_part<T: schemars::JsonSchema>(
     registry: &Registry,
 ) -> (Vec<Problem>, Option<Request>) {
     let mut problems = fits(&joined(schema_of::<T>(), connector.schema()), options);
-    // Each step may rely on what the one before found right.
+    // Each step may rely on what the one before found right; warnings stop none.
     if problems.is_empty() {
         problems = dotted(connector.validate(options));
     }
-    if problems.is_empty() {
-        problems = dotted(connector.operation(side, options).err().unwrap_or_default());
+    if !problems.iter().any(Problem::is_error) {
+        problems.extend(dotted(connector.operation(side, options).err().unwrap_or_default()));
     }
     let chain = match side {
         Side::Subscriber => "input_transformers",
