@@ -168,3 +168,44 @@ fn a_contract_that_is_none_is_refused() {
         assert!(ran.stderr.contains(place), "{options}: {}", ran.stderr);
     }
 }
+
+/// The catalogue said no, the service said yes: that is worth knowing, and no trouble.
+#[test]
+fn what_preflight_warned_of_and_the_service_took_is_recorded() {
+    let flow = Flow::new(&["Hello"]);
+    flow.apply("request_transformers: [{ type: jq, filter: '.payload.brand_new = 1' }]").expect(0);
+    flow.run(&["run", "rows"]).expect(0);
+    let task = flow.task();
+    assert_eq!((&task["state"], &task["problem"]["code"]), (&json!("finished"), &json!("drift")), "{task}");
+    assert!(task["problem"]["reason"].as_str().unwrap().contains("/payload/brand_new"), "{task}");
+}
+
+#[test]
+fn a_client_without_the_key_that_is_asked_for_is_told_at_once() {
+    let flow = Flow::new(&[]);
+    flow.apply("").expect(0);
+    let text = std::fs::read_to_string(flow.world.path("flow.yaml")).unwrap();
+    let text = text.replace("method: POST", "method: GET").replace("entity: Chat Completion", "entity: Retrieve Usage");
+    flow.world.write("flow.yaml", text);
+    let ran = flow.run(&["plan", "flow.yaml"]).expect(3);
+    assert!(ran.stderr.contains("outgoing.ask.publisher.http_client: \"Retrieve Usage\" asks for a key of the kind admin_key, and \"m\" has none [key_missing]"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_key_goes_into_the_header_that_it_is_said_to() {
+    for (style, header) in [("bearer", "authorization: bearer test-key"), ("x_api_key", "x-api-key: test-key")] {
+        let flow = Flow::new(&["Hello"]);
+        flow.apply("").expect(0);
+        let text = std::fs::read_to_string(flow.world.path("flow.yaml")).unwrap();
+        let text = text.replace(
+            "allow_private_addresses: true",
+            &format!("allow_private_addresses: true, key_styles: {{ api_key: {style} }}"),
+        );
+        flow.world.write("flow.yaml", text);
+        flow.run(&["apply", "flow.yaml"]).expect(0);
+        flow.run(&["run", "rows"]).expect(0);
+        let request = flow.requests.recv().unwrap();
+        assert!(request.contains(header), "{request}");
+        assert_eq!(request.matches("test-key").count(), 1, "{request}");
+    }
+}

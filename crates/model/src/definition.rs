@@ -4,7 +4,7 @@
 
 use crate::http::Preflight;
 use crate::request::Input;
-use crate::{Millis, Request};
+use crate::{Credential, Millis, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -45,6 +45,9 @@ pub struct HttpClient {
     /// The key of a signed-in user, sent as `x-api-key`, for the operations that ask for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_key: Option<String>,
+    /// How keys are sent, where that differs from what the operations say: `{ admin_key: x_api_key }`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub key_styles: KeyStyles,
     /// How long to wait for what.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
@@ -64,6 +67,43 @@ pub struct HttpClient {
     /// `answer_too_large`.
     #[serde(default = "default_max_answer", skip_serializing_if = "is_default_max_answer")]
     pub max_answer_bytes: u64,
+}
+
+/// How each kind of key is sent; without a word as the operations say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyStyles {
+    /// The normal key: `bearer` unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<KeyStyle>,
+    /// The administration's key: `bearer` unless said otherwise; the service's guide says `x_api_key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_key: Option<KeyStyle>,
+    /// The signed-in user's key: `x_api_key` unless said otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_key: Option<KeyStyle>,
+}
+
+impl KeyStyles {
+    /// How a kind of key is sent.
+    #[must_use]
+    pub fn of(&self, credential: Credential) -> KeyStyle {
+        match credential {
+            Credential::ApiKey => self.api_key.unwrap_or(KeyStyle::Bearer),
+            Credential::AdminKey => self.admin_key.unwrap_or(KeyStyle::Bearer),
+            Credential::UserKey => self.user_key.unwrap_or(KeyStyle::XApiKey),
+        }
+    }
+}
+
+/// The header that a key is sent in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyStyle {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// `x-api-key: KEY`.
+    XApiKey,
 }
 
 /// The default of `max_answer_bytes`: 64 MiB.

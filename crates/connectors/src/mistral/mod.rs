@@ -4,6 +4,7 @@ pub mod catalogue;
 mod chunks;
 mod connector;
 mod custom;
+mod mistakes;
 mod operation;
 pub mod refusal;
 mod stream;

@@ -1,7 +1,7 @@
 //! One operation: from request to HTTP call, from answer to what it says.
 
 use super::stream::{End, Folded, fold, live};
-use super::{refusal, usage};
+use super::{mistakes, refusal, usage};
 use crate::openapi::catalogue::{Catalogue, Entry, Method, Stream};
 use crate::openapi::preflight::{Checks, join};
 use crate::openapi::{answer, build, form, paging};
@@ -49,10 +49,14 @@ impl EntryOperation {
         if preflight == Preflight::Off {
             return Vec::new();
         }
-        match self.checks() {
+        let mut problems = match self.checks() {
             Ok(checks) => checks.problems(request, preflight),
-            Err(problem) => vec![problem.clone()],
-        }
+            Err(problem) => return vec![problem.clone()],
+        };
+        mistakes::explain(&mut problems);
+        let order = mistakes::order(self.entry, request);
+        problems.extend(order.map(|problem| if preflight == Preflight::Warn { problem.warning() } else { problem }));
+        problems
     }
 
     fn is_stream(&self, answer: &HttpAnswer) -> bool {

@@ -12,6 +12,7 @@ mod building;
 mod choosing;
 mod custom;
 mod every_operation;
+mod mistakes;
 mod pages;
 mod preflight;
 mod roundtrip;

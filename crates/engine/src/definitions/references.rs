@@ -2,8 +2,9 @@
 
 use super::builtin::ANSWERS;
 use super::kind::Kind;
+use super::node::options_of;
 use model::http::Preflight;
-use model::{Problem, Registry, suggest};
+use model::{Problem, Registry, Side, suggest};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +67,9 @@ impl<'a> Named<'a> {
         let Some(client) = self.get(Kind::HttpClients, name) else {
             return self.unknown(Kind::HttpClients, Some(name), &place);
         };
+        if let Some(problem) = lacks_key(member, part, name, client, registry) {
+            return Some(problem.at(place));
+        }
         let prototype = text(client, "prototype").filter(|prototype| *prototype != connector)?;
         let reason =
             format!("the HTTP client \"{name}\" is made from {prototype}, this part needs one from {connector}");
@@ -116,6 +120,19 @@ impl<'a> Named<'a> {
         let incoming = text(self.get(Kind::Routes, route)?, "incoming")?;
         answers_of(self.get(Kind::Incoming, incoming)?)
     }
+}
+
+/// A client that has not the kind of key that the operation asks for: every call would be refused.
+fn lacks_key(member: &str, part: &Value, name: &str, client: &Value, registry: &Registry) -> Option<Problem> {
+    let connector = registry.connectors.get(text(part, "type")?)?;
+    let side = if member == "publisher" { Side::Publisher } else { Side::Subscriber };
+    let operation = connector.operation(side, &options_of(part.as_object()?)).ok()?;
+    let option = operation.credential().option();
+    if client.get(option).is_some_and(|key| !key.is_null()) || text(client, "prototype") != text(part, "type") {
+        return None;
+    }
+    let reason = format!("\"{}\" asks for a key of the kind {option}, and \"{name}\" has none", operation.title());
+    Some(Problem::new("key_missing", reason).hint(format!("set {option} of the HTTP client \"{name}\"")))
 }
 
 /// The route that an incoming listens to.

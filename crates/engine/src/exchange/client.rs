@@ -4,7 +4,7 @@ use super::address::{PrivateAddress, PublicOnly, is_private};
 use super::form::{self, FileShrank, Files, Written};
 use crate::crash;
 use bytes::{Bytes, BytesMut};
-use model::definition::HttpClient;
+use model::definition::{HttpClient, KeyStyle, KeyStyles};
 use model::http::Until;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -63,6 +63,7 @@ pub struct Client {
     host: String,
     http: reqwest::Client,
     keys: Keys,
+    key_styles: KeyStyles,
     first_byte: Duration,
     idle: Duration,
     max_answer: u64,
@@ -91,6 +92,7 @@ impl Client {
             host: url.host_str().unwrap_or_default().to_owned(),
             http: build(definition)?,
             keys,
+            key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
             idle: span(definition.timeouts.idle.0),
             max_answer: definition.max_answer_bytes,
@@ -218,11 +220,9 @@ impl Client {
             let reason = format!("the HTTP client {} has no {option}, which this operation asks for", self.name);
             return Err(Problem::new("key_missing", reason).hint(format!("set {option} of the HTTP client")));
         };
-        let (name, text) = match credential {
-            Credential::ApiKey | Credential::AdminKey => {
-                (reqwest::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret()))
-            }
-            Credential::UserKey => (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned()),
+        let (name, text) = match self.key_styles.of(credential) {
+            KeyStyle::Bearer => (reqwest::header::AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
+            KeyStyle::XApiKey => (HeaderName::from_static("x-api-key"), key.expose_secret().to_owned()),
         };
         let mut value = HeaderValue::from_str(&text)
             .map_err(|_| Problem::new("key_wrong", format!("{option} has characters that cannot be sent")))?;

@@ -40,6 +40,8 @@ struct Asked {
     claim: Claim,
     request: Request,
     waiting: Option<Waiting>,
+    /// What preflight noticed and let pass.
+    noticed: Vec<Problem>,
 }
 
 /// What preparing one claim came to.
@@ -135,7 +137,8 @@ impl HttpLane {
 
     async fn exchange(self: Arc<Self>, ready: Ready, permits: Permits) {
         let PushTarget::Http(push) = &self.flow.target else { return };
-        let Ready { claim, request, prepared, waiting, .. } = ready;
+        let Ready { claim, request, mut prepared, waiting, .. } = ready;
+        let noticed = std::mem::take(&mut prepared.warnings);
         let asked = if waiting.is_some() { wait::asked(push).ok() } else { None };
         let operation = asked.as_ref().unwrap_or(&push.operation);
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
@@ -144,12 +147,12 @@ impl HttpLane {
             .exchange(&prepared.http, operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
             .await;
         drop(permits);
-        let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting }, exchanged).await;
+        let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting, noticed }, exchanged).await;
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
     }
 
     async fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {
-        let Asked { claim, request, waiting } = asked;
+        let Asked { claim, request, waiting, noticed } = asked;
         let now = self.shared.now();
         let effect = operation.effect(&request);
         let repeated = claim.token.attempt > 1;
@@ -180,6 +183,9 @@ impl HttpLane {
         }
         if let (Evidence::Refused { .. }, Next::Retry(at)) = (end.evidence, next) {
             push.client.pause_until(at);
+        }
+        if end.evidence == Evidence::Answered && end.problem.is_none() && !noticed.is_empty() {
+            end.problem = Some(drift(&noticed));
         }
         if end.evidence == Evidence::Unknown && next == Next::Unknown {
             end.problem = end.problem.map(|problem| problem.hint(UNKNOWN_HINT));
@@ -278,6 +284,13 @@ fn used_again(claim: Claim, kept: Kept, now: Millis) -> Ended {
     let end = plain_end(claim.token.attempt, now, Evidence::Answered, Some(problem));
     let (next, resume) = (Next::Finished, Some(wait::FORGET));
     Ended { claim, request: kept.request, answer: kept.answer, end, next, resume }
+}
+
+/// The catalogue said no and the service said yes: the catalogue is behind, or stricter than the service.
+fn drift(noticed: &[Problem]) -> Problem {
+    let noticed: Vec<String> = noticed.iter().map(ToString::to_string).collect();
+    let reason = format!("the service took what preflight warned of: {}", noticed.join("; "));
+    Problem::new("drift", reason).warning()
 }
 
 fn dropped() -> Problem {
