@@ -88,10 +88,74 @@ fn a_file_that_cannot_be_taken_in_fails_by_itself() {
     let tasks = run(&world, &simulator, &["tasks", "list", "--state", "failed", "--json"]).expect(0).stdout;
     assert!(tasks.contains("file_too_large") && tasks.contains("big.pdf"), "{tasks}");
 
-    // The same problem with the same file is said, not counted, until the limit is another one.
+    // The same problem with the same file is said, not counted.
     run(&world, &simulator, &["run", "documents"]).expect(0);
+    let pulls = run(&world, &simulator, &["tasks", "list", "--incoming", "documents", "--json"]).expect(0).json();
+    let (newest, problem) = (&pulls[0], &pulls[0]["problem"]);
+    assert_eq!(
+        (&newest["state"], &problem["severity"]),
+        (&Value::from("finished"), &Value::from("warning")),
+        "{newest}"
+    );
+    assert_eq!(problem["code"], "file_too_large", "{newest}");
+
+    // The failed task, tried again with a larger limit, takes the file in.
     world.write("example/upload-folder.yaml", &flow);
     run(&world, &simulator, &["apply", "example"]).expect(0);
+    retry_failed(&world, &simulator);
     run(&world, &simulator, &["run", "documents"]).expect(0);
     assert_eq!(uploaded(&world).len(), 4);
+}
+
+fn retry_failed(world: &World, simulator: &Simulator) {
+    let failed = run(world, simulator, &["tasks", "list", "--state", "failed", "--json"]).expect(0).json();
+    for task in failed.as_array().unwrap() {
+        run(world, simulator, &["tasks", "retry", &task["id"].to_string()]).expect(0);
+    }
+}
+
+const INTO_A_FILE: &str = r#"
+incoming: { files: { subscriber: { type: folder, path: in, glob: "**" } } }
+outgoing: { out: { publisher: { type: file, path: out.jsonl } } }
+routes: { keep: { incoming: files, outgoing: out } }
+"#;
+
+/// Whatever is killed, and whenever: each file arrives once, and its blob is there and whole.
+#[test]
+fn kills_lose_no_file_and_double_none() {
+    const FILES: usize = 600;
+    let world = World::new();
+    let simulator = Simulator::start(&world, &[]);
+    world.write("flow.yaml", INTO_A_FILE);
+    run(&world, &simulator, &["apply", "flow.yaml"]).expect(0);
+    let mut killed = 0;
+    for round in 0..15_u64 {
+        for number in (0..FILES).skip(usize::try_from(round).unwrap()).step_by(15) {
+            world.write(&format!("in/{}/{number}", number % 7), format!("content of {number}"));
+        }
+        let mut child = world.command(&["run", "files"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // Spread over what a run takes: the walk, the blobs, the commit, the lines.
+        std::thread::sleep(std::time::Duration::from_millis(10 + round * 67 % 120));
+        killed += u32::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    println!("killed in the middle: {killed} of 15");
+    assert!(killed > 0);
+    for _ in 0..3 {
+        run(&world, &simulator, &["run", "files"]);
+        retry_failed(&world, &simulator);
+    }
+    run(&world, &simulator, &["run", "files"]).expect(0);
+    let mut names = Vec::new();
+    for line in lines(&world.path("out.jsonl")) {
+        let (name, id) = (line["name"].as_str().unwrap(), line["$blob"].as_str().unwrap());
+        let kept = std::fs::read(world.path("data/blobs").join(&id[..2]).join(id)).unwrap();
+        assert!(kept == std::fs::read(world.path("in").join(name)).unwrap(), "{line}");
+        names.push(name.to_owned());
+    }
+    names.sort();
+    let mut expected: Vec<String> = (0..FILES).map(|number| format!("{}/{number}", number % 7)).collect();
+    expected.sort();
+    assert!(names == expected, "{} lines for {FILES} files", names.len());
 }

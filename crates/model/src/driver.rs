@@ -54,8 +54,8 @@ pub struct Kept {
 pub struct Page {
     /// The payloads, in order.
     pub payloads: Vec<Value>,
-    /// What was left out while the rest was taken in. An error becomes a failed task, committed with the page; a
-    /// warning is only said.
+    /// What was left out while the rest was taken in. An error becomes a failed task, committed with the page;
+    /// warnings are kept with the pull's attempt.
     pub problems: Vec<Problem>,
     /// Where to go on; committed together with the tasks of this page.
     pub cursor: Option<Value>,

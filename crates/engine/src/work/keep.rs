@@ -67,3 +67,37 @@ pub(super) fn left_out(lane: LaneId, problem: Problem, source: &Claim, now: Mill
         problem: Some(problem),
     }
 }
+
+/// Most warnings that an attempt says in full.
+const MOST_SAID: usize = 20;
+
+/// One warning that says all of them, as far as they are few: an attempt has one problem.
+pub(super) fn in_one(warnings: Vec<Problem>) -> Option<Problem> {
+    let others = warnings.len().saturating_sub(1);
+    let mut warnings = warnings.into_iter();
+    let mut first = warnings.next()?;
+    let said: Vec<String> = warnings.take(MOST_SAID).map(|problem| problem.to_string()).collect();
+    if !said.is_empty() {
+        first.reason = format!("{}; also: {}", first.reason, said.join("; "));
+    }
+    if others > said.len() {
+        first.reason = format!("{}; and {} more", first.reason, others - said.len());
+    }
+    Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_warnings_are_counted_and_not_all_said() {
+        let warnings =
+            |count| (0..count).map(|index| Problem::new("odd", format!("no. {index}")).warning()).collect::<Vec<_>>();
+        assert_eq!(in_one(Vec::new()), None);
+        assert_eq!(in_one(warnings(1)), warnings(1).pop());
+        assert!(in_one(warnings(3)).unwrap().reason.starts_with("no. 0; also: "));
+        let many = in_one(warnings(100)).unwrap();
+        assert!(!many.is_error() && many.reason.ends_with("; and 79 more"), "{many}");
+    }
+}

@@ -4,7 +4,7 @@ use super::conclude::{fed, plain_end};
 use super::dispatch::Shared;
 use super::file::keep_file;
 use super::http_lane::{answered_end, joined};
-use super::keep::{BlobKeeper, left_out};
+use super::keep::{BlobKeeper, in_one, left_out};
 use super::settle::Outcome;
 use crate::decide::{Case, Policy, decide};
 use crate::exchange::Exchanged;
@@ -158,11 +158,9 @@ impl PullLane {
         let taken = left.taken + page.payloads.len() as u64;
         let more = page.more && room.is_none_or(|room| room > page.payloads.len() as u64);
         let (left_out, warnings): (Vec<_>, Vec<_>) = page.problems.into_iter().partition(Problem::is_error);
-        for problem in warnings {
-            tracing::warn!(incoming = self.flow.name, %problem, "left out");
-        }
+        let warned = in_one(warnings);
         Ok(Step {
-            end: plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None),
+            end: plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, warned),
             payloads: page.payloads,
             left_out,
             cursor: page.cursor.map(|cursor| (self.flow.lane, Some(Bytes::from(cursor.to_string())))),
