@@ -8,6 +8,7 @@ pub(crate) fn registry() -> Registry {
     Registry::default()
         .connector(connectors::mistral::connector())
         .source(Arc::new(systems::file::FileSubscriber))
+        .source(Arc::new(systems::folder::FolderSubscriber))
         .target(Arc::new(systems::file::FilePublisher))
         .transformers(engine::transformers::parts())
 }

@@ -6,6 +6,7 @@
 use crate::{Component, Effect, Evidence, Problem};
 use async_trait::async_trait;
 use serde_json::Value;
+use std::io::Read;
 use std::sync::Arc;
 
 /// A kind of subscriber with its own driver.
@@ -20,8 +21,32 @@ pub trait SourceDriver: Component {
 /// A subscriber, ready to pull.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Reads on from the cursor (`None`: from the beginning), at most `limit` payloads.
-    async fn pull(&self, cursor: Option<&Value>, limit: usize) -> Result<Page, Failure>;
+    /// Reads on from the cursor (`None`: from the beginning), at most `limit` payloads. Files go to `keep`.
+    async fn pull(&self, cursor: Option<&Value>, limit: usize, keep: &Arc<dyn Keep>) -> Result<Page, Failure>;
+}
+
+/// Where a source puts files that are too large for a payload; the payload names them.
+pub trait Keep: Send + Sync {
+    /// Reads to the end and keeps what came, never holding it whole. When it returns `Ok`, the file is durable. Blocks
+    /// on the disk.
+    ///
+    /// # Errors
+    /// The reader's, or the disk's that it is kept on.
+    fn keep(&self, from: &mut dyn Read) -> Result<Kept, Problem>;
+
+    /// Gives up a file that no payload will name. Blocks on the disk.
+    fn discard(&self, kept: &Kept);
+}
+
+/// A file that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What stands behind `$blob` in a payload.
+    pub id: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The SHA-256 of its content, as lower-case hex digits.
+    pub sha256: String,
 }
 
 /// What one pull brought.
@@ -29,6 +54,9 @@ pub trait Source: Send + Sync {
 pub struct Page {
     /// The payloads, in order.
     pub payloads: Vec<Value>,
+    /// What was left out while the rest was taken in. An error becomes a failed task, committed with the page;
+    /// warnings are kept with the pull's attempt.
+    pub problems: Vec<Problem>,
     /// Where to go on; committed together with the tasks of this page.
     pub cursor: Option<Value>,
     /// Whether there may be more at once.

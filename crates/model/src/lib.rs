@@ -10,6 +10,7 @@ pub mod driver;
 pub mod form;
 pub mod http;
 pub mod ids;
+pub mod media_type;
 pub mod outcome;
 pub mod problem;
 pub mod registry;

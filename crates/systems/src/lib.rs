@@ -4,3 +4,4 @@
 //! is known afterwards; what follows from it is decided in the engine.
 
 pub mod file;
+pub mod folder;

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::Problem;
 use model::form::{Content, Field, FilePart, FileSource, Form};
+use model::media_type;
 use model::request::kind_of;
 use model::schema::pointer;
 use serde_json::{Map, Value, json};
@@ -13,30 +14,6 @@ use serde_json::{Map, Value, json};
 /// Said wherever something else stands in a file's place.
 const FILE_HINT: &str = "a file is {\"$blob\": id} or {\"$base64\": ..., \"filename\": ...}; the subscriber folder and \
                          tramontane call --file bring files in";
-
-/// Media types by the ending of a name.
-const ENDINGS: [(&str, &str); 20] = [
-    ("csv", "text/csv"),
-    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-    ("flac", "audio/flac"),
-    ("gif", "image/gif"),
-    ("html", "text/html"),
-    ("jpeg", "image/jpeg"),
-    ("jpg", "image/jpeg"),
-    ("json", "application/json"),
-    ("jsonl", "application/jsonl"),
-    ("m4a", "audio/mp4"),
-    ("md", "text/markdown"),
-    ("mp3", "audio/mpeg"),
-    ("ogg", "audio/ogg"),
-    ("pdf", "application/pdf"),
-    ("png", "image/png"),
-    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
-    ("txt", "text/plain"),
-    ("wav", "audio/wav"),
-    ("webp", "image/webp"),
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-];
 
 /// The fields of a payload: texts in their order, lists as repeated names, then the files.
 pub(super) fn form(payload: &Value, problems: &mut Vec<Problem>) -> Option<Form> {
@@ -95,14 +72,8 @@ fn file(members: &Map<String, Value>) -> Result<FilePart, Problem> {
     let filename = text("filename").or_else(|| text("name")).unwrap_or("file");
     // A name is a name: where it lay before is nobody's business.
     let filename = filename.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or("file").to_owned();
-    let media_type = text("media_type").unwrap_or_else(|| media_type(&filename)).to_owned();
+    let media_type = text("media_type").unwrap_or_else(|| media_type::of(&filename)).to_owned();
     Ok(FilePart { filename, media_type, source })
-}
-
-fn media_type(filename: &str) -> &'static str {
-    let ending = filename.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    let known = ending.and_then(|ending| ENDINGS.iter().find(|(known, _)| *known == ending));
-    known.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
 /// Names of the form's fields that are files.

@@ -12,6 +12,7 @@ mod dispatch;
 mod driver_lane;
 mod file;
 mod http_lane;
+mod keep;
 mod lane;
 mod pull_lane;
 mod settle;

@@ -4,6 +4,7 @@ use super::conclude::{fed, plain_end};
 use super::dispatch::Shared;
 use super::file::keep_file;
 use super::http_lane::{answered_end, joined};
+use super::keep::{BlobKeeper, in_one, left_out};
 use super::settle::Outcome;
 use crate::decide::{Case, Policy, decide};
 use crate::exchange::Exchanged;
@@ -59,6 +60,8 @@ struct Left {
 struct Step {
     end: AttemptEnd,
     payloads: Vec<Value>,
+    /// What was left out, each a failed task.
+    left_out: Vec<Problem>,
     /// Cursor to be set with the page.
     cursor: Option<(LaneId, Option<Bytes>)>,
     /// Where to go on; `None` at the end.
@@ -149,16 +152,20 @@ impl PullLane {
     ) -> Result<Step, Stopped> {
         let cursor = self.cursor(claim).await?;
         let limit = room.map_or(PAGE, |room| usize::try_from(room).unwrap_or(PAGE).min(PAGE));
-        let page = source.pull(cursor.as_ref(), limit).await.map_err(|failure| Stopped {
+        let keep = BlobKeeper::of(&self.shared);
+        let page = source.pull(cursor.as_ref(), limit, &keep).await.map_err(|failure| Stopped {
             end: Box::new(plain_end(claim.token.attempt, self.shared.now(), failure.evidence, Some(failure.problem))),
             effect: Effect::Read,
             final_problem: false,
         })?;
         let taken = left.taken + page.payloads.len() as u64;
         let more = page.more && room.is_none_or(|room| room > page.payloads.len() as u64);
+        let (left_out, warnings): (Vec<_>, Vec<_>) = page.problems.into_iter().partition(Problem::is_error);
+        let warned = in_one(warnings);
         Ok(Step {
-            end: plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None),
+            end: plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, warned),
             payloads: page.payloads,
+            left_out,
             cursor: page.cursor.map(|cursor| (self.flow.lane, Some(Bytes::from(cursor.to_string())))),
             left: more.then_some(Left { taken, pages: left.pages + 1, request: None }),
         })
@@ -280,13 +287,13 @@ impl PullLane {
         let taken = left.taken + payloads.len() as u64;
         let full = room.is_some_and(|room| payloads.len() as u64 >= room);
         let left = next.filter(|_| !full).map(|request| Left { taken, pages: left.pages + 1, request: Some(request) });
-        Ok(Step { end, payloads, cursor, left })
+        Ok(Step { end, payloads, left_out: Vec::new(), cursor, left })
     }
 
     /// A step that needs nothing from outside and leaves nothing to do.
     fn whole(&self, claim: &Claim, payloads: Vec<Value>) -> Step {
         let end = plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None);
-        Step { end, payloads, cursor: None, left: None }
+        Step { end, payloads, left_out: Vec::new(), cursor: None, left: None }
     }
 
     /// A pull that cannot be made at all.
@@ -325,11 +332,12 @@ fn first_that(condition: &Condition, items: &[Value], now: Millis) -> Result<Opt
 /// A page with everything that follows from it: the end of the attempt, the tasks, the cursor.
 fn taken_in(shared: &Shared, flow: &PullFlow, claim: &Claim, step: Step) -> Finish {
     let now = shared.now();
-    let Step { end, payloads, cursor, left } = step;
-    let mut new_tasks = Vec::with_capacity(payloads.len());
+    let Step { end, payloads, left_out: problems, cursor, left } = step;
+    let mut new_tasks = Vec::with_capacity(payloads.len() + problems.len());
     for payload in payloads {
         new_tasks.extend(fed(flow, payload, claim, now));
     }
+    new_tasks.extend(problems.into_iter().map(|problem| left_out(flow.lane, problem, claim, now)));
     let resume = left.as_ref().and_then(|left| serde_json::to_vec(left).ok()).map(Bytes::from);
     let next = if left.is_some() { Next::Again(now) } else { Next::Finished };
     Finish { token: claim.token, end, next, new_tasks, cursor, resume }

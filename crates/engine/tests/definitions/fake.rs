@@ -1,7 +1,7 @@
 //! Parts that stand in for the real ones: a connector, a file on both sides, two transformers.
 
 use async_trait::async_trait;
-use model::driver::{Failure, Page, Recovery, Source, SourceDriver, Target, TargetDriver};
+use model::driver::{Failure, Keep, Page, Recovery, Source, SourceDriver, Target, TargetDriver};
 use model::http::Preflight;
 use model::{
     Component, Connector, Credential, Effect, Evidence, HttpAnswer, HttpRequest, Operation, Prepared, Problem, Reading,
@@ -140,7 +140,7 @@ struct Nothing;
 
 #[async_trait]
 impl Source for Nothing {
-    async fn pull(&self, _: Option<&Value>, _: usize) -> Result<Page, Failure> {
+    async fn pull(&self, _: Option<&Value>, _: usize, _: &Arc<dyn Keep>) -> Result<Page, Failure> {
         Ok(Page::default())
     }
 }

@@ -90,7 +90,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Says what an error of the operating system means for this file.
-pub(super) fn explain(path: &Path, error: &io::Error) -> Problem {
+pub(crate) fn explain(path: &Path, error: &io::Error) -> Problem {
     let problem = match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Problem::new("file_missing", "there is no such file")
             .hint("check the path; a relative one begins at the folder of the definitions"),
@@ -107,7 +107,7 @@ pub(super) fn explain(path: &Path, error: &io::Error) -> Problem {
 }
 
 /// Names the file that a problem is about.
-pub(super) fn about(path: &Path, mut problem: Problem) -> Problem {
+pub(crate) fn about(path: &Path, mut problem: Problem) -> Problem {
     problem.file = Some(path.display().to_string());
     problem
 }

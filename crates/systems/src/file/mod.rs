@@ -1,7 +1,7 @@
 //! Files: the subscriber and the publisher `file`.
 
 mod cursor;
-mod disk;
+pub(crate) mod disk;
 mod elements;
 mod input;
 mod json;
@@ -80,12 +80,12 @@ impl TargetDriver for FilePublisher {
 }
 
 /// Nothing was done at the far side, and a later attempt may find it otherwise.
-fn not_sent(problem: Problem) -> Failure {
+pub(crate) fn not_sent(problem: Problem) -> Failure {
     Failure { evidence: Evidence::NotSent, problem }
 }
 
 /// A repeat gives the same until somebody changes the file or the definition.
-fn rejected(problem: Problem) -> Failure {
+pub(crate) fn rejected(problem: Problem) -> Failure {
     Failure { evidence: Evidence::Rejected, problem }
 }
 
@@ -93,7 +93,9 @@ fn rejected(problem: Problem) -> Failure {
 ///
 /// # Errors
 /// `file_interrupted` where the work never began (the engine stops: `not_sent`) or broke off in a panic (`unknown`).
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         let evidence = if error.is_cancelled() { Evidence::NotSent } else { Evidence::Unknown };
         Err(Failure { evidence, problem: Problem::new("file_interrupted", format!("the work on the file {error}")) })

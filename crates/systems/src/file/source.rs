@@ -10,7 +10,7 @@ use super::records::Records;
 use super::{blocking, not_sent, rejected};
 use async_trait::async_trait;
 use model::Problem;
-use model::driver::{Failure, Page, Source};
+use model::driver::{Failure, Keep, Page, Source};
 use serde_json::Value;
 use std::io;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl FileSource {
 
 #[async_trait]
 impl Source for FileSource {
-    async fn pull(&self, cursor: Option<&Value>, limit: usize) -> Result<Page, Failure> {
+    async fn pull(&self, cursor: Option<&Value>, limit: usize, _: &Arc<dyn Keep>) -> Result<Page, Failure> {
         let (reading, cursor) = (Arc::clone(&self.reading), cursor.cloned());
         blocking(move || pull(&reading, cursor.as_ref(), limit)).await
     }

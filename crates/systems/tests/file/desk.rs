@@ -1,8 +1,9 @@
 //! A folder to work in, and short ways to pull from a file.
 
-use model::driver::{Failure, Page, Source, SourceDriver};
+use model::driver::{Failure, Keep, Kept, Page, Source, SourceDriver};
 use model::{Evidence, Problem};
 use serde_json::{Value, json};
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use systems::file::FileSubscriber;
@@ -39,7 +40,7 @@ impl Desk {
     }
 
     pub(crate) fn pull(&self, source: &Arc<dyn Source>, cursor: Option<&Value>, limit: usize) -> Result<Page, Failure> {
-        self.run(source.pull(cursor, limit))
+        self.run(source.pull(cursor, limit, &(Arc::new(NoFiles) as Arc<dyn Keep>)))
     }
 
     /// All rows from the cursor on, each page with the next of the limits, up to the end or the first failure. Each
@@ -87,4 +88,15 @@ impl Drained {
     pub(crate) fn evidence(&self) -> Option<Evidence> {
         self.failure.as_ref().map(|failure| failure.evidence)
     }
+}
+
+/// Rows are payloads: nothing of a file is kept beside them.
+struct NoFiles;
+
+impl Keep for NoFiles {
+    fn keep(&self, _: &mut dyn Read) -> Result<Kept, Problem> {
+        unreachable!("the subscriber file keeps no files")
+    }
+
+    fn discard(&self, _: &Kept) {}
 }

@@ -1,0 +1,103 @@
+//! Files that a source brings in: kept as blobs, and what was left out as failed tasks.
+
+use super::dispatch::Shared;
+use bytes::Bytes;
+use model::driver::{Keep, Kept};
+use model::{Millis, Problem, TaskState};
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+use std::sync::Arc;
+use store::blobs::BlobId;
+use store::{Claim, LaneId, NewTask};
+
+/// Keeps a source's files beside the store.
+pub(super) struct BlobKeeper {
+    shared: Arc<Shared>,
+}
+
+impl BlobKeeper {
+    pub(super) fn of(shared: &Arc<Shared>) -> Arc<dyn Keep> {
+        Arc::new(Self { shared: shared.clone() })
+    }
+}
+
+impl Keep for BlobKeeper {
+    fn keep(&self, from: &mut dyn Read) -> Result<Kept, Problem> {
+        let mut from = Hashed { from, hash: Sha256::new() };
+        let created = self.shared.parts.store.blob_folder().create(self.shared.now(), &mut from);
+        let (id, size) = created.map_err(|error| error.problem())?;
+        let sha256 = from.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Kept { id: id.as_str().to_owned(), size, sha256 })
+    }
+
+    fn discard(&self, kept: &Kept) {
+        // Where it cannot be deleted it is a blob that nothing names, and the sweep finds it.
+        if let Some(id) = BlobId::parse(&kept.id) {
+            let _ = self.shared.parts.store.blob_folder().delete(&id);
+        }
+    }
+}
+
+/// Hashes what passes.
+struct Hashed<'a> {
+    from: &'a mut dyn Read,
+    hash: Sha256,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.from.read(buffer)?;
+        self.hash.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// The failed task of something that a page left out. A retry of it pulls again.
+pub(super) fn left_out(lane: LaneId, problem: Problem, source: &Claim, now: Millis) -> NewTask {
+    NewTask {
+        lane,
+        run: source.run,
+        source: Some(source.token.task),
+        priority: 0,
+        due_at: now,
+        order_key: None,
+        unique_key: None,
+        state: TaskState::Failed,
+        payload: Bytes::from_static(b"{}"),
+        problem: Some(problem),
+    }
+}
+
+/// Most warnings that an attempt says in full.
+const MOST_SAID: usize = 20;
+
+/// One warning that says all of them, as far as they are few: an attempt has one problem.
+pub(super) fn in_one(warnings: Vec<Problem>) -> Option<Problem> {
+    let others = warnings.len().saturating_sub(1);
+    let mut warnings = warnings.into_iter();
+    let mut first = warnings.next()?;
+    let said: Vec<String> = warnings.take(MOST_SAID).map(|problem| problem.to_string()).collect();
+    if !said.is_empty() {
+        first.reason = format!("{}; also: {}", first.reason, said.join("; "));
+    }
+    if others > said.len() {
+        first.reason = format!("{}; and {} more", first.reason, others - said.len());
+    }
+    Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_warnings_are_counted_and_not_all_said() {
+        let warnings =
+            |count| (0..count).map(|index| Problem::new("odd", format!("no. {index}")).warning()).collect::<Vec<_>>();
+        assert_eq!(in_one(Vec::new()), None);
+        assert_eq!(in_one(warnings(1)), warnings(1).pop());
+        assert!(in_one(warnings(3)).unwrap().reason.starts_with("no. 0; also: "));
+        let many = in_one(warnings(100)).unwrap();
+        assert!(!many.is_error() && many.reason.ends_with("; and 79 more"), "{many}");
+    }
+}
