@@ -303,6 +303,10 @@ pub struct HttpPublisherOptions {
     /// Run on the whole request, before the call.
     #[serde(default)]
     pub request_transformers: Vec<Part>,
+    /// What an answer that is a file is taken for: `file` keeps it beside the store, `lines` reads it as JSON lines, so
+    /// that a batch's results can be split into payloads.
+    #[serde(default)]
+    pub answer_as: AnswerAs,
     /// Run on the answer, before `expect` and before routes of type `answers` get it.
     #[serde(default)]
     pub answer_transformers: Vec<Part>,
@@ -316,6 +320,17 @@ pub struct HttpPublisherOptions {
     /// How often to ask meanwhile.
     #[serde(default)]
     pub poll: Poll,
+}
+
+/// What an answer that is a file is taken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerAs {
+    /// A file, named as `{"$blob": id}`.
+    #[default]
+    File,
+    /// A list, one item for each line of JSON.
+    Lines,
 }
 
 /// What an answer must be, after the answer transformers.

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use store::Store;
 use store::sqlite::{Access, SqliteStore};
+use tracing_subscriber::EnvFilter;
 
 /// Connects a company's systems to Mistral AI: durable tasks, no call paid twice, everything can be tried offline.
 #[derive(Debug, Parser)]
@@ -141,7 +142,17 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// What the engine and the simulator have to say goes to stderr, from warnings on; `TRAMONTANE_LOG` asks for more.
+fn log_to_stderr() {
+    let wanted = settings::environment("TRAMONTANE_LOG").unwrap_or_else(|| "warn".to_owned());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // Only a second one could fail, and there is none.
+    let _ = subscriber.try_init();
+}
+
 fn in_runtime(context: &Context, verb: Command) -> Ended {
+    log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = runtime.map_err(|error| {
         Failure::new(Exit::Trouble, Problem::new("runtime", format!("cannot start threads: {error}")))

@@ -205,6 +205,7 @@ impl Compiler<'_> {
             preflight,
             operation,
             wait,
+            answer_as: options.answer_as,
             answer_chain: self
                 .chain(&options.answer_transformers)
                 .map_err(|problems| within("answer_transformers", problems))?,

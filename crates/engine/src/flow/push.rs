@@ -3,7 +3,7 @@
 use crate::decide::Policy;
 use crate::exchange::Client;
 use crate::transformers::Chain;
-use model::definition::Poll;
+use model::definition::{AnswerAs, Poll};
 use model::driver::Target;
 use model::http::Preflight;
 use model::request::Input;
@@ -55,6 +55,8 @@ pub struct HttpPush {
     pub request_chain: Chain,
     /// How strict preflight is.
     pub preflight: Preflight,
+    /// What an answer that is a file is taken for.
+    pub answer_as: AnswerAs,
     /// Run on the answer.
     pub answer_chain: Chain,
     /// What the answer must be after that.

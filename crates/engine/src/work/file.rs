@@ -3,7 +3,7 @@
 use super::dispatch::Shared;
 use bytes::Bytes;
 use model::http::FileAnswer;
-use model::{Evidence, HttpAnswer, Millis, Reading};
+use model::{Evidence, HttpAnswer, Millis, Problem, Reading};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::StoreError;
@@ -24,6 +24,30 @@ pub(super) async fn keep_file(shared: &Shared, answer: &HttpAnswer, reading: &mu
             reading.evidence = Evidence::Unknown;
             reading.problem = Some(error.problem());
             shared.signals.fail(error);
+        }
+    }
+}
+
+/// Where the answer is a file of JSON lines: reads it into a list.
+pub(super) fn read_lines(answer: &HttpAnswer, reading: &mut Reading) {
+    if reading.file.take().is_none() {
+        return;
+    }
+    reading.folded = true;
+    let body = answer.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&answer.body);
+    let lines = body.split(|byte| *byte == b'\n').enumerate();
+    let lines = lines.filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace));
+    let read: Result<Vec<Value>, Problem> = lines
+        .map(|(index, line)| {
+            let wrong = |error| Problem::new("bad_answer", format!("line {} is no JSON: {error}", index + 1));
+            serde_json::from_slice(line).map_err(wrong)
+        })
+        .collect();
+    match read {
+        Ok(lines) => reading.answer = Value::Array(lines),
+        Err(problem) => {
+            reading.answer = Value::String(String::from_utf8_lossy(body).into_owned());
+            reading.problem = Some(problem.hint("leave answer_as out to keep the answer as a file"));
         }
     }
 }

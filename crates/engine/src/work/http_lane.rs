@@ -6,7 +6,7 @@
 use super::answered::{self, Kept};
 use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
-use super::file::keep_file;
+use super::file::{keep_file, read_lines};
 use super::settle::Outcome;
 use super::wait::{self, Waiting};
 use crate::crash;
@@ -14,6 +14,7 @@ use crate::decide::{Case, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use bytes::Bytes;
+use model::definition::AnswerAs;
 use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request};
 use serde_json::Value;
 use std::sync::Arc;
@@ -157,7 +158,7 @@ impl HttpLane {
         let effect = operation.effect(&request);
         let repeated = claim.token.attempt > 1;
         let (mut end, answer, final_problem) = match exchanged {
-            Exchanged::Answer(answer) => self.read_answer(operation, &claim, &answer, repeated).await,
+            Exchanged::Answer(answer) => self.read_answer(push, operation, &claim, &answer, repeated).await,
             Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
                 if let Some(part) = part {
@@ -195,6 +196,7 @@ impl HttpLane {
 
     async fn read_answer(
         &self,
+        push: &HttpPush,
         operation: &dyn Operation,
         claim: &Claim,
         answer: &HttpAnswer,
@@ -206,6 +208,9 @@ impl HttpLane {
             reading.evidence = Evidence::Answered;
             reading.problem =
                 Some(Problem::new("already_gone", "it was already gone when the delete was repeated").warning());
+        }
+        if push.answer_as == AnswerAs::Lines {
+            read_lines(answer, &mut reading);
         }
         keep_file(&self.shared, answer, &mut reading).await;
         let end = answered_end(claim.token.attempt, self.shared.now(), answer, &reading);
