@@ -41,7 +41,7 @@ impl Shelf {
             "flow.yaml",
             format!(
                 "http_clients: {{ m: {{ prototype: mistral, base_uri: \"${{MISTRAL_BASE_URI}}\", api_key: \"${{secret:MISTRAL_API_KEY}}\", allow_private_addresses: true }} }}
-incoming: {{ files: {{ subscriber: {{ type: mistral, http_client: m, method: GET, {options} }} }} }}
+incoming: {{ files: {{ subscriber: {{ type: mistral, http_client: m, method: GET, {options} }}, retry: {{ first: 1ms, max: 2ms }} }} }}
 outgoing: {{ out: {{ publisher: {{ type: file, path: out.jsonl }} }} }}
 routes: {{ keep: {{ incoming: files, outgoing: out }} }}
 "
@@ -105,5 +105,39 @@ fn options_of_a_walk_are_refused_where_there_is_none() {
     ] {
         let ran = shelf.apply(options).expect(3);
         assert!(ran.stderr.contains(problem), "{options}: {}", ran.stderr);
+    }
+}
+
+/// Killed anywhere in the walk and started again, every item comes once, in its order.
+#[test]
+fn a_walk_that_is_killed_takes_every_item_once() {
+    let shelf = Shelf::new();
+    let (all, _) = shelf.names("page_size: 2");
+    let points =
+        ["after_claim", "after_start", "after_headers", "after_body", "before_outcome", "in_commit", "after_outcome"];
+    for point in points {
+        for count in 1..=4 {
+            let data = shelf.world.path(&format!("data-{point}-{count}"));
+            let out = shelf.world.path("out.jsonl");
+            let _ = std::fs::remove_file(&out);
+            let run = |arguments: &[&str], crash: Option<String>| {
+                let mut command = shelf.world.command(arguments);
+                command.env("MISTRAL_BASE_URI", &shelf.simulator.url).env("TRAMONTANE_DATA", &data);
+                command.envs(crash.map(|crash| ("TRAMONTANE_CRASH_AT", crash)));
+                Ran::of(command.output().unwrap())
+            };
+            run(&["apply", "flow.yaml"], None).expect(0);
+            run(&["run", "files"], Some(format!("{point}:{count}")));
+            run(&["run", "files"], None).expect(0);
+            let names: Vec<String> =
+                lines(&out).iter().map(|line| line["filename"].as_str().unwrap().to_owned()).collect();
+            let mut found: Vec<&String> = names.iter().take(all.len()).collect();
+            found.sort();
+            let mut expected: Vec<&String> = all.iter().collect();
+            expected.sort();
+            assert_eq!(found, expected, "{point}:{count}");
+            // The run that was cut is finished first; the next one begins at the start of the list.
+            assert!(names.len() == all.len() || names.len() == 2 * all.len(), "{point}:{count}: {names:?}");
+        }
     }
 }

@@ -159,3 +159,22 @@ fn nothing_is_waited_for_where_nothing_goes_on() {
     let ran = flow.run(&["apply", "flow.yaml"]).expect(3);
     assert!(ran.stderr.contains("outgoing.batch.publisher.wait_until: the operation starts nothing"), "{}", ran.stderr);
 }
+
+/// Killed while it asks, the task asks again; what it started is never started again.
+#[test]
+fn a_question_that_is_killed_is_asked_again() {
+    for point in ["after_start:2", "after_headers:2", "after_body:2"] {
+        let flow = Flow::new(FAST, ["QUEUED", "RUNNING", "SUCCESS"].map(job).to_vec());
+        let text = std::fs::read_to_string(flow.world.path("flow.yaml")).unwrap();
+        let text = text.replace("outgoing: batch }", "outgoing: batch, retry: { first: 1ms, max: 2ms } }");
+        flow.world.write("flow.yaml", text);
+        flow.run(&["apply", "flow.yaml"]).expect(0);
+        let mut command = flow.world.command(&["run", "jobs"]);
+        let killed = command.env("MISTRAL_BASE_URI", &flow.url).env("TRAMONTANE_CRASH_AT", point).output().unwrap();
+        assert_eq!(killed.status.code(), None, "{point}: it was killed");
+        flow.run(&["run", "jobs"]).expect(0);
+        let asked = flow.asked();
+        assert_eq!(asked.iter().filter(|line| *line == START).count(), 1, "{point}: {asked:?}");
+        assert_eq!(lines(&flow.world.path("out.jsonl"))[0]["answer"]["status"], "SUCCESS", "{point}");
+    }
+}
