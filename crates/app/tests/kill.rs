@@ -27,6 +27,7 @@ http_clients:
     base_uri: ${MISTRAL_BASE_URI}
     api_key: ${secret:MISTRAL_API_KEY}
     allow_private_addresses: true
+    request_id_header: X-Request-Id
 incoming:
   rows: { subscriber: { type: file, path: rows.jsonl } }
   answers:
@@ -158,6 +159,10 @@ fn judge(world: &World, ledger: &Path, rows: usize) {
     assert_eq!(distinct.len(), written.len(), "no line stands twice");
     assert_eq!(written.len(), finished.len(), "every finished call has its line");
     println!("{rows} rows: {} finished, {} unknown, {} calls seen", finished.len(), unknown.len(), seen.len());
+
+    let checked = world.run(&["simulator", "check", "--ledger", ledger.to_str().unwrap(), "--json"]).expect(0).json();
+    assert_eq!((&checked["violations"], &checked["others"]), (&Value::from(0), &Value::from(0)), "{checked}");
+    assert!(checked["matched"].as_u64().unwrap() >= seen.len() as u64, "{checked}");
 
     let database = std::fs::read_dir(world.path("data")).unwrap().flatten().map(|entry| entry.path());
     let database = database.into_iter().find(|path| path.extension().is_some_and(|end| end == "db")).unwrap();

@@ -5,6 +5,7 @@ mod call;
 mod demo;
 mod entities;
 mod export;
+mod ledger_check;
 mod run;
 mod simulator;
 mod summary;

@@ -1,9 +1,10 @@
 //! `tramontane simulator`: the stand-in for the Mistral API.
 
+use super::ledger_check::Check;
 use super::run::interrupted;
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use clap::Args;
+use clap::{Args, Subcommand};
 use model::Problem;
 use model::definition::Span;
 use serde_json::json;
@@ -18,7 +19,10 @@ Example: tramontane simulator --port 8123 --latency 50ms --speed 60 --ledger led
 
 The first line on stdout is {\"url\": \"http://127.0.0.1:PORT\"}. Any non-empty key is good but `wrong`. Stops at SIGINT
 or SIGTERM.")]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Simulator {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Port on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -39,8 +43,17 @@ pub(crate) struct Simulator {
     key: Option<String>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Compares a ledger with the tasks of a store: nothing unrecorded, nothing twice, no answer misread.
+    Check(Check),
+}
+
 impl Simulator {
     pub(crate) async fn run(self, context: &Context) -> Ended {
+        if let Some(Verb::Check(check)) = self.verb {
+            return check.run(context).await;
+        }
         let options = simulator::Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
             latency: Duration::from_millis(u64::try_from(self.latency.0).unwrap_or(0)),
