@@ -11,6 +11,7 @@ pub use request::example_request;
 
 use flat::{Branch, flatten};
 use serde_json::{Map, Number, Value};
+use std::cell::Cell;
 
 /// How much of a schema an example shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,12 +30,15 @@ const FULL_DEPTH: usize = 5;
 /// No valid example lies deeper; a schema that demands itself has none and is cut here.
 const MAX_DEPTH: usize = 40;
 
+/// No example has more values; a schema that asks for more (one that demands itself twice asks for 2^40) is cut here.
+const MAX_VALUES: usize = 20_000;
+
 /// A valid instance of `schema`, which holds all it refers to under `$defs`.
 ///
 /// The same arguments give the same value; another seed gives other texts, numbers and choices.
 #[must_use]
 pub fn example(schema: &Value, seed: u64, fill: Fill) -> Value {
-    Maker { root: schema, fill }.value(schema, "value", Seed(seed).next("example"), 0)
+    Maker { root: schema, fill, made: Cell::new(0) }.value(schema, "value", Seed(seed).next("example"), 0)
 }
 
 /// Where randomness comes from: a number that is mixed anew on the way to each place of the instance, so that a
@@ -67,12 +71,15 @@ impl Seed {
 struct Maker<'a> {
     root: &'a Value,
     fill: Fill,
+    /// Values so far.
+    made: Cell<usize>,
 }
 
 impl Maker<'_> {
     /// `name` is what the value is called where it stands, for texts that say something.
     fn value(&self, schema: &Value, name: &str, seed: Seed, depth: usize) -> Value {
-        if depth > MAX_DEPTH {
+        self.made.set(self.made.get() + 1);
+        if depth > MAX_DEPTH || self.made.get() > MAX_VALUES {
             return Value::Null;
         }
         let lean = self.lean(depth);

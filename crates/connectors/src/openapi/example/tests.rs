@@ -130,3 +130,17 @@ fn endless_schemas_end() {
         let _ = example(schema, 7, fill);
     }
 }
+
+/// A schema that demands itself twice, or lists of lists without measure, comes to an end.
+#[test]
+fn examples_are_bounded() {
+    let twice = json!({"$ref": "#/$defs/a", "$defs": {"a": {"type": "object", "required": ["l", "r"],
+        "properties": {"l": {"$ref": "#/$defs/a"}, "r": {"$ref": "#/$defs/a"}}}}});
+    let wide = json!({"type": "array", "minItems": 1000, "items": {"type": "array", "minItems": 1000, "items": {"type": "array", "minItems": 1000, "items": {}}}});
+    for schema in [twice, wide] {
+        for fill in [Fill::Smallest, Fill::Everything] {
+            let made = example(&schema, 1, fill).to_string();
+            assert!(made.len() < 5 << 20, "{}", made.len());
+        }
+    }
+}
