@@ -349,6 +349,22 @@ async fn the_ledger_stays_the_truth() {
     }
 }
 
+/// What never ends is ended by the client alone, and the ledger knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_gives_up_is_gone() {
+    for act in ["silence: true", "endless: true"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let faults = Faults::read(&format!("rules: [{{do: {{{act}}}}}]")).unwrap();
+        let running = start(Options { faults: Some(faults), ledger: Some(path.clone()), ..Options::default() }).await;
+        let socket = ask(&running, CHAT).await;
+        seen(&running, 1).await;
+        drop(socket);
+        running.stop().await;
+        assert_eq!(events(&path), ["request", "gone"], "{act}");
+    }
+}
+
 /// The numbers, from 1, of the requests that are answered with a 503.
 async fn taken(text: &str, requests: usize) -> Vec<usize> {
     let running = with_faults(text).await;
