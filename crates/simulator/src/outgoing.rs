@@ -244,3 +244,26 @@ impl Outbox {
         self.resets.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    /// The socket takes each event before it is given the next one.
+    #[test]
+    fn a_stream_rests_after_each_event() {
+        let stream = Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3\n\n");
+        let mut body = Outgoing::new(stream, Pieces::Events, None, None);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut taken = Vec::new();
+        while !body.is_end_stream() {
+            taken.push(match Pin::new(&mut body).poll_frame(&mut context) {
+                Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap(),
+                Poll::Ready(_) => panic!("the stream ended early: {taken:?}"),
+                Poll::Pending => Bytes::new(),
+            });
+        }
+        assert_eq!(taken, ["data: 1\n\n", "", "data: 2\n\n", "", "data: 3\n\n"]);
+    }
+}
