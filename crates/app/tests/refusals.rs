@@ -164,3 +164,16 @@ fn a_second_engine_is_told_who_holds_the_folder() {
     assert_eq!(ran.json()["problems"][0]["code"], "store_held");
     world.run(&["tasks", "list"]).expect(0);
 }
+
+#[test]
+fn a_faults_file_is_refused_before_the_simulator_starts() {
+    let world = World::new();
+    world.write("bad.yaml", "rules:\n- {match: {operation: POST /v1/chat/completion}, do: {statsu: 429}}\n");
+    let ran = world.run(&["simulator", "--faults", "bad.yaml", "--json"]);
+    refused(&ran, "faults_wrong", "rule 1: match.operation");
+    refused(&ran, "faults_wrong", "rule 1: do.statsu");
+    for part in ["bad.yaml:2: ", "did you mean \"POST /v1/chat/completions\"?", "did you mean \"status\"?"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    refused(&world.run(&["simulator", "--faults", "none.yaml", "--json"]), "faults_unreadable", "");
+}

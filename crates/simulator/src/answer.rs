@@ -1,15 +1,12 @@
 //! An answer on its way to the client.
 
 use crate::ledger::Ticket;
+use crate::outgoing::{Outbox, Outgoing, Pieces, Spoilt};
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::Arc;
 
 /// What an operation answers.
 #[derive(Debug)]
@@ -22,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// Tokens that the call used, where it is a call of a model.
     pub(crate) tokens: Option<u64>,
+    /// How it is spoilt on purpose.
+    pub(crate) spoilt: Option<Box<Spoilt>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -29,12 +28,12 @@ impl Answer {
     /// An answer of any media type.
     pub(crate) fn new(status: u16, media_type: &str, body: impl Into<Bytes>) -> Self {
         let media_type = HeaderValue::from_str(media_type).ok();
-        Self { status, media_type, body: body.into(), tokens: None, headers: Vec::new() }
+        Self { status, media_type, body: body.into(), tokens: None, spoilt: None, headers: Vec::new() }
     }
 
     /// An answer without a body.
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, media_type: None, body: Bytes::new(), tokens: None, headers: Vec::new() }
+        Self { status, media_type: None, body: Bytes::new(), tokens: None, spoilt: None, headers: Vec::new() }
     }
 
     /// A JSON answer.
@@ -46,6 +45,11 @@ impl Answer {
             // Only a map with keys that are no text can fail, and we have none.
             Err(error) => Self::new(500, "text/plain", error.to_string()),
         }
+    }
+
+    /// Whether it is a stream of events.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.media_type.as_ref().is_some_and(|media_type| media_type.as_bytes().starts_with(b"text/event-stream"))
     }
 
     /// Adds a header.
@@ -62,10 +66,17 @@ impl Answer {
         self
     }
 
+    /// How many bytes of body are sent in all.
+    fn size(&self) -> usize {
+        let more = self.spoilt.as_ref().map_or(0, |spoilt| spoilt.bytes());
+        self.body.len().saturating_add(usize::try_from(more).unwrap_or(usize::MAX))
+    }
+
     /// The response for hyper. `n` is the number of the request, `ticket` its place in the ledger.
     pub(crate) fn into_response(self, n: u64, ticket: Option<(Ticket, Arc<Outbox>)>) -> Response<Outgoing> {
-        let ticket = ticket.map(|(ticket, outbox)| (ticket.answered(self.status, self.body.len()), outbox));
-        let mut response = Response::new(Outgoing::new(self.body, ticket));
+        let pieces = if self.is_stream() { Pieces::Events } else { Pieces::One };
+        let ticket = ticket.map(|(ticket, outbox)| (ticket.answered(self.status, self.size()), outbox));
+        let mut response = Response::new(Outgoing::new(self.body, pieces, self.spoilt, ticket));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         if let Some(media_type) = self.media_type {
@@ -95,65 +106,3 @@ const LIMITS: [(HeaderName, HeaderValue); 4] = [
     (HeaderName::from_static("x-ratelimit-limit-tokens-minute"), HeaderValue::from_static("10000000000")),
     (HeaderName::from_static("x-ratelimit-remaining-tokens-minute"), HeaderValue::from_static("9999999999")),
 ];
-
-/// A body of one piece that tells its connection when the piece has been taken.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    data: Bytes,
-    ticket: Option<(Ticket, Arc<Outbox>)>,
-}
-
-impl Outgoing {
-    fn new(data: Bytes, ticket: Option<(Ticket, Arc<Outbox>)>) -> Self {
-        let mut body = Self { data, ticket };
-        if body.data.is_empty() {
-            body.hand_over();
-        }
-        body
-    }
-
-    fn hand_over(&mut self) {
-        if let Some((ticket, outbox)) = self.ticket.take() {
-            outbox.put(ticket);
-        }
-    }
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.data.is_empty() {
-            return Poll::Ready(None);
-        }
-        self.hand_over();
-        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.data)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.data.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.data.len() as u64)
-    }
-}
-
-/// Where a connection keeps the answer whose last byte is on its way to the socket. The next flush that succeeds
-/// has sent it; a connection that ends before that has lost it.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox(Mutex<Option<Ticket>>);
-
-impl Outbox {
-    fn put(&self, ticket: Ticket) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
-    }
-
-    /// The socket has taken everything.
-    pub(crate) fn flushed(&self) {
-        if let Some(ticket) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            ticket.sent();
-        }
-    }
-}

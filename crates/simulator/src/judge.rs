@@ -4,7 +4,7 @@ use crate::multipart::{self, Part};
 use crate::operation::Operation;
 use crate::parameter::{self, Parameter};
 use crate::refusal::{Fault, Refusal};
-use crate::{faults, wire};
+use crate::{mistakes, wire};
 use bytes::Bytes;
 use connectors::openapi::catalogue::{BodyKind, Catalogue, Encoding};
 use hyper::HeaderMap;
@@ -225,7 +225,7 @@ fn body(
     match read {
         Ok((payload, files)) => {
             let rule = operation.body_rule(catalogue);
-            problems.extend(rule.map(|rule| faults::find(rule, &payload, &["body"])).unwrap_or_default());
+            problems.extend(rule.map(|rule| mistakes::find(rule, &payload, &["body"])).unwrap_or_default());
             (payload, files)
         }
         Err(found) => {

@@ -2,6 +2,7 @@
 //!
 //! A request is judged to the letter (`judge`), answered by the handler of its operation (`operation`) or with an
 //! example of the answer's schema (`stand_in`), and written down in a ledger where there is one (`ledger`).
+//! What is to go wrong on purpose goes wrong on the way out (`faults`, `outgoing`).
 //! The same request gets the same answer, as far as state allows. Nothing is kept on disk but the ledger.
 
 mod answer;
@@ -15,9 +16,11 @@ mod fingerprint;
 mod judge;
 mod ledger;
 mod listen;
+mod mistakes;
 mod multipart;
 mod objects;
 mod operation;
+mod outgoing;
 mod paging;
 mod parameter;
 mod refusal;
@@ -31,6 +34,7 @@ mod wished;
 mod words;
 
 pub use clock::Clock;
+pub use faults::Faults;
 pub use listen::{Running, StartError, start};
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -49,8 +53,8 @@ pub struct Options {
     pub latency: Duration,
     /// The only good key. Without one, any key but `wrong` and the empty one is good.
     pub key: Option<String>,
-    /// A file that gets one JSON line per request seen, per answer wholly sent (`answer`) and per client that went
-    /// away before that (`gone`). A request's line is on disk before the first byte of its answer is sent.
+    /// A file that gets one JSON line per request seen, per answer wholly sent (`answer`) and per answer that was not,
+    /// because the client went away before or a fault took it (`gone`). A request's line is on disk before the first byte of its answer is sent.
     pub ledger: Option<PathBuf>,
     /// The header in which clients name their requests, for the ledger's `request_id`.
     pub request_id_header: String,
@@ -58,8 +62,10 @@ pub struct Options {
     pub max_objects: usize,
     /// How many items a list has that no operation adds to, such as audit logs.
     pub examples: usize,
-    /// The clock that long work goes by.
+    /// The clock that long work and limits go by.
     pub clock: Clock,
+    /// What goes wrong on purpose.
+    pub faults: Option<Faults>,
 }
 
 impl Default for Options {
@@ -74,6 +80,7 @@ impl Default for Options {
             max_objects: 100_000,
             examples: 3,
             clock: Clock::real(1.0),
+            faults: None,
         }
     }
 }

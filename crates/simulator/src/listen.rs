@@ -1,9 +1,10 @@
 //! The socket: accepts connections, serves HTTP/1.1 on each, stops in order.
 
 use crate::Options;
-use crate::answer::Outbox;
 use crate::ledger::Ledger;
+use crate::outgoing::{Outbox, Waiting};
 use crate::server::Server;
+use bytes::Buf;
 use connectors::mistral::catalogue::catalogue;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::server::conn::http1;
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -140,8 +141,8 @@ async fn connection(socket: TcpStream, server: Arc<Server>, mut stopped: watch::
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot switch off the delay of small packets");
     }
-    let outbox = server.ledger.as_ref().map(|_| Arc::new(Outbox::default()));
-    let io = Watched { io: TokioIo::new(socket), outbox: outbox.clone() };
+    let outbox = server.watches().then(|| Arc::new(Outbox::default()));
+    let io = Watched { io: TokioIo::new(socket), outbox: outbox.clone(), waiting: Waiting::default() };
     let serve = service_fn(|request| server.serve(request, outbox.clone()));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
@@ -162,6 +163,40 @@ async fn connection(socket: TcpStream, server: Arc<Server>, mut stopped: watch::
 struct Watched {
     io: TokioIo<TcpStream>,
     outbox: Option<Arc<Outbox>>,
+    waiting: Waiting,
+}
+
+impl Watched {
+    /// Does what was to come after the flush that has succeeded. An error ends the connection.
+    fn poll_flushed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(outbox) = &self.outbox else { return Poll::Ready(Ok(())) };
+        let Waiting { ticket, ending } = outbox.flushed();
+        self.waiting.ticket = ticket.or_else(|| self.waiting.ticket.take());
+        self.waiting.ending = ending.or_else(|| self.waiting.ending.take());
+        if let Some(ending) = &mut self.waiting.ending {
+            while !ending.excess.is_empty() {
+                let sent = ready!(Pin::new(&mut self.io).poll_write(context, &ending.excess))?;
+                ending.excess.advance(sent);
+            }
+        }
+        if let Some(ticket) = self.waiting.ticket.take() {
+            ticket.sent();
+        }
+        match self.waiting.ending.take() {
+            Some(_) => Poll::Ready(Err(io::Error::other("the faults file ends this connection"))),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.outbox.as_ref().is_some_and(|outbox| outbox.resets())
+            && let Err(error) = self.io.inner().set_zero_linger()
+        {
+            tracing::debug!(%error, "cannot reset a connection");
+        }
+    }
 }
 
 impl Read for Watched {
@@ -188,12 +223,9 @@ impl Write for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.io).poll_flush(context);
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
         // hyper flushes only when its own buffer is empty.
-        if let (Poll::Ready(Ok(())), Some(outbox)) = (&flushed, &self.outbox) {
-            outbox.flushed();
-        }
-        flushed
+        self.poll_flushed(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,7 +1,7 @@
 //! A value that arrives as text: in a slot, the query or a form.
 
 use crate::refusal::Fault;
-use crate::{faults, wire};
+use crate::{mistakes, wire};
 use connectors::openapi::catalogue::{Catalogue, Encoding};
 use jsonschema::Validator;
 use serde_json::{Map, Value};
@@ -145,7 +145,7 @@ impl Rule {
     }
 
     fn check(&self, value: Value, place: &[&str]) -> Result<Value, Vec<Fault>> {
-        let problems = self.validator.as_ref().map(|validator| faults::find(validator, &value, place));
+        let problems = self.validator.as_ref().map(|validator| mistakes::find(validator, &value, place));
         match problems {
             Some(problems) if !problems.is_empty() => Err(problems),
             _ => Ok(value),

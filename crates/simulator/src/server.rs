@@ -1,18 +1,22 @@
 //! From a request to its answer.
 
-use crate::answer::{Answer, Outbox, Outgoing};
+use crate::answer::Answer;
+use crate::faults::Player;
 use crate::judge::{self, Asked, Judged};
 use crate::ledger::{Ledger, Seen, Ticket};
 use crate::objects::{self, Asking};
 use crate::operation::{Handler, Operation, Operations};
+use crate::outgoing::{Outbox, Outgoing};
 use crate::refusal::{Form, Refusal};
 use crate::routes::Found;
 use crate::state::World;
-use crate::{Options, batch, completion, conversations, embeddings, faults, stand_in};
+use crate::{Options, batch, completion, conversations, embeddings, faults, mistakes, stand_in};
 use bytes::{Bytes, BytesMut};
 use connectors::openapi::catalogue::{Catalogue, Method, Stream};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
 use hyper::{Request, Response};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -40,6 +44,8 @@ pub(crate) struct Server {
     options: Options,
     base: String,
     pub(crate) ledger: Option<Ledger>,
+    /// What goes wrong on purpose; nothing costs anything where nothing does.
+    faults: Option<Player>,
     seen: AtomicU64,
 }
 
@@ -65,7 +71,13 @@ impl Server {
     pub(crate) fn new(catalogue: &'static Catalogue, options: Options, base: String, ledger: Option<Ledger>) -> Self {
         let operations = Operations::new(catalogue);
         let world = World::new(options.max_objects, options.examples);
-        Self { operations, world, options, base, ledger, seen: AtomicU64::new(0) }
+        let faults = options.faults.clone().map(Player::new);
+        Self { operations, world, options, base, ledger, faults, seen: AtomicU64::new(0) }
+    }
+
+    /// Whether connections are to watch what becomes of their answers.
+    pub(crate) fn watches(&self) -> bool {
+        self.ledger.is_some() || self.faults.is_some()
     }
 
     /// Requests that were read whole.
@@ -80,6 +92,12 @@ impl Server {
         outbox: Option<Arc<Outbox>>,
     ) -> Result<Response<Outgoing>, Unread> {
         let (head, body) = request.into_parts();
+        if let (Some(player), Some(outbox)) = (&self.faults, &outbox)
+            && player.resets_unread(self.number(&head))
+        {
+            outbox.reset();
+            return Err(Unread);
+        }
         let read = match tokio::time::timeout(BODY_TIME, read(body)).await {
             Ok(read) => read?,
             Err(_) => return Err(Unread),
@@ -89,23 +107,77 @@ impl Server {
         let due = (!latency.is_zero()).then(|| Instant::now() + latency.saturating_sub(TIMER_ROUNDS_UP));
         let n = self.seen.fetch_add(1, Ordering::Relaxed) + self.ledger.as_ref().map_or(0, Ledger::first);
         let ticket = match self.note(n, &head, &read).await {
-            Ok(ticket) => ticket.zip(outbox),
+            Ok(ticket) => ticket,
             Err(error) => {
                 let refusal = Refusal::Broken(format!("the ledger cannot be written: {error}"));
                 return Ok(refusal.answer(Form::Plain).into_response(n, None));
             }
         };
-        let answer = match &read {
-            Read::Whole(body) => self.answer(&head, body),
-            Read::TooLarge => Refusal::TooLarge(MAX_BODY).answer(Form::Plain),
+        let answer = match (&self.faults, &outbox) {
+            // Boxed, so that the way without faults stays small.
+            (Some(player), Some(outbox)) => Box::pin(self.spoilt(player, &head, &read, outbox)).await?,
+            _ => self.usual(&head, &read),
         };
         if let Some(due) = due {
             tokio::time::sleep_until(due).await;
         }
-        Ok(answer.into_response(n, ticket))
+        Ok(answer.into_response(n, ticket.zip(outbox)))
     }
 
-    async fn note(&self, n: u64, head: &hyper::http::request::Parts, read: &Read) -> std::io::Result<Option<Ticket>> {
+    fn usual(&self, head: &Parts, read: &Read) -> Answer {
+        match read {
+            Read::Whole(body) => self.answer(head, body),
+            Read::TooLarge => Refusal::TooLarge(MAX_BODY).answer(Form::Plain),
+        }
+    }
+
+    fn number(&self, head: &Parts) -> Option<usize> {
+        match self.operations.routes.find(head.method.as_str(), head.uri.path()) {
+            Found::Operation(number, _) => Some(number),
+            Found::Methods(_) | Found::Nothing => None,
+        }
+    }
+
+    /// The answer as the faults file wants it. An error ends the connection without one.
+    async fn spoilt(&self, player: &Player, head: &Parts, read: &Read, outbox: &Arc<Outbox>) -> Result<Answer, Unread> {
+        let body = match read {
+            Read::Whole(body) => &body[..],
+            Read::TooLarge => &[],
+        };
+        let Some(spoiler) = player.spoiler(self.number(head), body) else {
+            return Ok(self.rationed(player, head, read));
+        };
+        if let Some(answer) = spoiler.instead() {
+            return Ok(answer);
+        }
+        let answer = self.rationed(player, head, read);
+        if spoiler.resets() {
+            outbox.reset();
+            return Err(Unread);
+        }
+        match spoiler.wait() {
+            Duration::ZERO => {}
+            Duration::MAX => std::future::pending().await,
+            wait => tokio::time::sleep(wait).await,
+        }
+        Ok(spoiler.spoil(answer, outbox))
+    }
+
+    /// The operation's answer, as far as the key has not spent what it may.
+    fn rationed(&self, player: &Player, head: &Parts, read: &Read) -> Answer {
+        let Some(quota) = player.quota() else { return self.usual(head, read) };
+        let key = ["authorization", "x-api-key"].into_iter().find_map(|name| head.headers.get(name));
+        let key = key.map(HeaderValue::as_bytes).unwrap_or_default();
+        let now = self.options.clock.now();
+        if let Err(what) = quota.request(key, now) {
+            return faults::spent(what);
+        }
+        let answer = self.usual(head, read);
+        quota.spend(key, now, answer.tokens.unwrap_or_default());
+        answer
+    }
+
+    async fn note(&self, n: u64, head: &Parts, read: &Read) -> std::io::Result<Option<Ticket>> {
         let Some(ledger) = &self.ledger else { return Ok(None) };
         let body_sha256 = match read {
             Read::Whole(body) => Some(hex(&Sha256::digest(body))),
@@ -116,7 +188,7 @@ impl Server {
         ledger.request(&Seen { n, method, path, query, body_sha256, request_id }).await.map(Some)
     }
 
-    fn answer(&self, head: &hyper::http::request::Parts, body: &Bytes) -> Answer {
+    fn answer(&self, head: &Parts, body: &Bytes) -> Answer {
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
         let (number, slots) = match self.operations.routes.find(head.method.as_str(), path) {
             Found::Operation(number, slots) => (number, slots),
@@ -174,7 +246,7 @@ impl Server {
         };
         let operation = self.operations.get(number);
         let rule = operation.body_rule(self.operations.catalogue);
-        let problems = rule.map(|rule| faults::find(rule, body, &["body"])).unwrap_or_default();
+        let problems = rule.map(|rule| mistakes::find(rule, body, &["body"])).unwrap_or_default();
         if !problems.is_empty() {
             return Refusal::Invalid(problems).answer(operation.form);
         }

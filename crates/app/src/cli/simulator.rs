@@ -8,8 +8,11 @@ use clap::{Args, Subcommand};
 use model::Problem;
 use model::definition::Span;
 use serde_json::json;
+use simulator::Faults;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Arguments of `tramontane simulator`.
@@ -32,6 +35,9 @@ pub(crate) struct Simulator {
     /// Writes one JSON line per request seen and per answer sent.
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
+    /// Lets answers go wrong as this file says: YAML or JSON, see docs/simulator.md.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// How many times faster than the world long work goes: documents, imports, executions.
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     speed: f64,
@@ -54,7 +60,9 @@ impl Simulator {
         if let Some(Verb::Check(check)) = self.verb {
             return check.run(context).await;
         }
+        let faults = self.faults.as_deref().map(faults).transpose()?;
         let options = simulator::Options {
+            faults,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
             latency: Duration::from_millis(u64::try_from(self.latency.0).unwrap_or(0)),
             key: self.key,
@@ -72,4 +80,24 @@ impl Simulator {
         running.stop().await;
         Ok(Exit::Done)
     }
+}
+
+/// The largest faults file, in bytes: nobody writes a larger one by hand.
+const MAX_FAULTS: u64 = 1 << 20;
+
+fn faults(path: &Path) -> Result<Faults, Failure> {
+    let mut text = String::new();
+    let file = path.display().to_string();
+    File::open(path).and_then(|file| file.take(MAX_FAULTS + 1).read_to_string(&mut text)).map_err(|error| {
+        let problem = Problem::new("faults_unreadable", format!("cannot read the faults file {file}: {error}"));
+        Failure::refused(vec![problem.hint("does the file exist, and is it text?")])
+    })?;
+    if text.len() as u64 > MAX_FAULTS {
+        let reason = format!("the faults file {file} is larger than {MAX_FAULTS} bytes");
+        return Err(Failure::refused(vec![Problem::new("faults_unreadable", reason)]));
+    }
+    Faults::read(&text).map_err(|problems| {
+        let in_file = |problem| Problem { file: Some(file.clone()), ..problem };
+        Failure::refused(problems.into_iter().map(in_file).collect())
+    })
 }

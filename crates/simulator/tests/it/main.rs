@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod completions;
+mod faults;
+mod limits;
 mod objects;
 mod operations;
 mod refusals;
