@@ -149,7 +149,9 @@ impl Report {
         }
         let Some(end) = &attempt.end else { return };
         let answered = seen.first().and_then(|call| call.answered);
-        let ours = attempt.started_at.is_some() && end.status.is_some();
+        // What passes the cap is not read to its end, so it is not sent to its end either.
+        let capped = end.problem.as_ref().is_some_and(|problem| problem.code == "answer_too_large");
+        let ours = attempt.started_at.is_some() && end.status.is_some() && !capped;
         if ours && end.evidence == Evidence::Answered && answered != end.status {
             let sent = answered.map_or("no whole answer".to_owned(), |status| format!("{status}"));
             violated("answer_unseen", format!("attempt {number} has a complete answer, and the simulator sent {sent}"));
