@@ -57,9 +57,10 @@ impl Parameter {
                 Some(items) => rule.check(items, &place),
                 None => fault(rule.item_kinds.fault(), "an item has the wrong type"),
             },
+            // Newer versions of the official SDK write it as a JSON text.
+            [text] if self.encoding == Encoding::Json && text.trim_matches('"') == UNSET => Ok(Value::Null),
             [text] if self.encoding == Encoding::Json => match serde_json::from_str(text) {
                 Ok(value) => rule.check(value, &place),
-                Err(_) if text == UNSET => Ok(Value::Null),
                 Err(_) => fault("json_invalid", "the value is not JSON"),
             },
             [text] => {
