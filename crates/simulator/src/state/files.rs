@@ -152,7 +152,13 @@ impl Files {
     }
 
     pub(crate) fn retrieve(&self, request: &Judged<'_>) -> Result<Answer, Refusal> {
-        self.with(request, |file| Answer::json(200, file))
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            #[serde(flatten)]
+            file: &'a File,
+            deleted: bool,
+        }
+        self.with(request, |file| Answer::json(200, &Shown { file, deleted: false }))
     }
 
     pub(crate) fn content(&self, request: &Judged<'_>) -> Result<Answer, Refusal> {

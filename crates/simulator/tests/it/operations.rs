@@ -4,6 +4,7 @@ use crate::wire::{Got, client, encode, send, start};
 use connectors::mistral::catalogue::catalogue;
 use connectors::openapi::catalogue::{Answer, Entry, Method, Stream};
 use connectors::openapi::example::{Fill, example_request};
+use connectors::openapi::paging;
 use serde_json::Value;
 use simulator::Running;
 
@@ -116,4 +117,96 @@ async fn streams_end_as_they_should() {
         }
     }
     assert_eq!(told, 12);
+}
+
+/// What makes an object, the slot that names it elsewhere, and where the answer has its id.
+const MADE: [(&str, &str, &str); 16] = [
+    ("/v1/agents", "agent_id", "/id"),
+    ("/v1/conversations", "conversation_id", "/conversation_id"),
+    ("/v1/libraries", "library_id", "/id"),
+    ("/v1/libraries/{library_id}/documents", "document_id", "/id"),
+    ("/v1/files", "file_id", "/id"),
+    ("/v2/prompts", "prompt_id", "/id"),
+    ("/v2/skills", "skill_id", "/id"),
+    ("/v1/connectors", "connector_id_or_name", "/id"),
+    ("/v1/audio/voices", "voice_id", "/id"),
+    ("/v1/workflows/schedules", "schedule_id", "/schedule_id"),
+    ("/v1/observability/campaigns", "campaign_id", "/id"),
+    ("/v1/observability/datasets", "dataset_id", "/id"),
+    ("/v1/observability/datasets/{dataset_id}/imports/from-file", "task_id", "/id"),
+    ("/v1/observability/judges", "judge_id", "/id"),
+    ("/v1/admin/user-groups", "group_uuid", "/uuid"),
+    ("/v1/workflows/{workflow_identifier}/execute", "execution_id", "/execution_id"),
+];
+
+/// With every object there, whatever reads one answers as its schema says.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_is_shown_as_the_schema_says() {
+    let (running, client) = (start().await, client());
+    let mut known = std::collections::HashMap::from([
+        ("model_id".to_owned(), Value::from("mistral-small-latest")),
+        ("workflow_identifier".to_owned(), Value::from("nightly")),
+    ]);
+    let filled = |entry: &Entry, known: &std::collections::HashMap<String, Value>| {
+        let mut request = example_request(entry, catalogue(), 1, Fill::Smallest);
+        for (slot, value) in &mut request.path {
+            value.clone_from(known.get(slot)?);
+        }
+        // An agent that an example makes up is not there; a model is.
+        if entry.path == "/v1/conversations" && entry.method == Method::Post {
+            request.payload = Some(serde_json::json!({"model": "mistral-small-latest", "inputs": "hi"}));
+        }
+        Some(request)
+    };
+    for (path, slot, id) in MADE {
+        let entry = catalogue().by_signature(Method::Post, path).unwrap();
+        let (_, target, headers, body) = encode(entry, &filled(entry, &known).unwrap());
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let got = send(&client, "POST", format!("{}{target}", running.url()), &headers, body).await;
+        assert!(got.status < 300, "{path}: {}", got.text());
+        known.insert(
+            slot.to_owned(),
+            got.json().pointer(id).unwrap_or_else(|| panic!("{path}: {}", got.text())).clone(),
+        );
+    }
+    let mut shown = 0;
+    for entry in catalogue().operations.iter().filter(|entry| entry.method == Method::Get && entry.path.contains('{')) {
+        let Some(request) = filled(entry, &known) else { continue };
+        let (_, target, headers, body) = encode(entry, &request);
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let got = send(&client, "GET", format!("{}{target}", running.url()), &headers, body).await;
+        let declared = entry.answers.first().unwrap();
+        assert_eq!(got.status, declared.status, "{}: {}", entry.path, got.text());
+        shown += 1;
+        let Some(schema) = declared.schema.as_ref().filter(|_| entry.stream == Stream::None) else { continue };
+        if declared.media_type.as_deref() == Some("application/json") {
+            let schema = catalogue().resolved(schema);
+            let rule = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+            let value = got.json();
+            let problems: Vec<String> = rule.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(problems.is_empty(), "{}: {value}\n{problems:?}", entry.path);
+        }
+    }
+    assert!(shown >= 50, "{shown}");
+    let mut walked = 0;
+    for entry in catalogue().operations.iter().filter(|entry| entry.paging.is_some()) {
+        let Some(mut request) = filled(entry, &known) else { continue };
+        for page in 0.. {
+            assert!(page < 10, "{} has no end", entry.path);
+            let (method, target, headers, body) = encode(entry, &request);
+            let headers: Vec<(&str, &str)> =
+                headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let got = send(&client, method, format!("{}{target}", running.url()), &headers, body).await;
+            assert_eq!(got.status, 200, "{}: {}", entry.path, got.text());
+            let value = got.json();
+            assert!(paging::items(entry, &value).is_some(), "{}: {value}", entry.path);
+            match paging::next_page(entry, &request, &value, page) {
+                Some(next) => request = next,
+                None => break,
+            }
+        }
+        walked += 1;
+    }
+    assert!(walked >= 40, "{walked} of 44 lists");
+    running.stop().await;
 }
