@@ -102,6 +102,7 @@ fn help_names_every_command() {
       export     Writes the stored definitions as YAML
       run        Runs an incoming: takes its data in and works until all of it is through
       tasks      Looks at tasks and decides about them
+      usage      Sums what calls used, by route, model or day
       simulator  Starts the stand-in for the Mistral API
       demo       Shows the product at work: 20 products, a simulator, 20 descriptions
       help       Print this message or the help of the given subcommand(s)
@@ -159,47 +160,6 @@ fn help_names_every_command() {
     The key comes from MISTRAL_API_KEY; of operations that ask for those, from MISTRAL_ADMIN_KEY or
     MISTRAL_USER_KEY.
     The answer is on stdout.
-    "#);
-    assert_snapshot!(prompt.says(&["tasks", "resolve", "--help"]), @r#"
-    exit 0
-    -- stdout
-    Decides about tasks whose outcome is unknown
-
-    Usage: tramontane tasks resolve [OPTIONS] --as <RESOLUTION> <ID>...
-
-    Arguments:
-      <ID>...
-              Numbers of tasks
-
-    Options:
-          --data <DIR>
-              Folder of the store. Made on first use, readable by you alone
-              
-              [env: TRAMONTANE_DATA=FOLDER/data]
-
-          --why <TEXT>
-              Why, for the record
-
-          --as <RESOLUTION>
-              What is known now
-
-              Possible values:
-              - finished: It worked
-              - failed:   It did not, and is given up
-              - resend:   It is sent again
-
-          --json
-              Prints JSON on stdout
-
-          --no-color
-              Prints no colours
-              
-              [env: NO_COLOR]
-
-      -h, --help
-              Print help (see a summary with '-h')
-
-    Example: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'
     "#);
 }
 
@@ -521,6 +481,45 @@ fn a_run_tells_what_happened_and_tasks_tell_why() {
         }
         "#);
     });
+}
+
+#[test]
+fn what_calls_used_is_summed() {
+    let prompt = Prompt::with_flow();
+    assert_snapshot!(prompt.says(&["usage"]), @r#"
+    exit 0
+    -- stdout
+    route  calls  tokens in  tokens out  tokens
+    -- stderr
+    no call has used anything
+    "#);
+    prompt.says(&["run", "products"]);
+    assert_snapshot!(prompt.says(&["usage", "--by", "model"]), @r#"
+    exit 0
+    -- stdout
+    model                 calls  tokens in  tokens out  tokens
+    mistral-small-latest  1      2          8           10
+    "#);
+    assert_snapshot!(prompt.says(&["usage", "--json", "--since", "2026-01-01"]), @r#"
+    exit 0
+    -- stdout
+    [
+      {
+        "route": "describe",
+        "calls": 1,
+        "prompt_tokens": 2,
+        "completion_tokens": 8,
+        "total_tokens": 10
+      }
+    ]
+    "#);
+    assert_snapshot!(prompt.says(&["usage", "--since", "yesterday"]), @r#"
+    exit 2
+    -- stderr
+    error: invalid value 'yesterday' for '--since <DATE>': "yesterday" is no date; write 2026-11-23
+
+    For more information, try '--help'.
+    "#);
 }
 
 #[test]

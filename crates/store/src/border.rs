@@ -3,7 +3,7 @@
 use crate::blobs::Blobs;
 use crate::{
     Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, StoreError,
-    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -88,6 +88,9 @@ pub trait Store: Send + Sync {
 
     /// Sums of usage of a run (`None`: of all).
     async fn usage(&self, run: Option<RunId>) -> Result<model::Usage, StoreError>;
+
+    /// Sums of usage of the attempts that ended from `since` on and before `until`, by name of what they are summed by.
+    async fn usage_by(&self, by: UsageBy, since: Millis, until: Millis) -> Result<Vec<UsageSum>, StoreError>;
 
     // --- definitions ------------------------------------------------------------------------------------------
 

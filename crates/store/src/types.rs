@@ -349,6 +349,28 @@ pub struct AttemptStory {
     pub end: Option<AttemptEnd>,
 }
 
+/// What usage is summed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageBy {
+    /// The lane whose task made the call: a route, or an incoming.
+    Route,
+    /// The model that answered.
+    Model,
+    /// The day (UTC) on which the attempt ended.
+    Day,
+}
+
+/// What calls used together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsageSum {
+    /// Of the route, model or day (`2026-11-23`); `None` where answers named no model.
+    pub name: Option<String>,
+    /// Attempts that used something.
+    pub calls: u64,
+    /// Their sums; no model is named here.
+    pub usage: Usage,
+}
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Run {

@@ -10,6 +10,7 @@ mod run;
 mod simulator;
 mod summary;
 mod tasks;
+mod usage;
 
 use crate::exit::Exit;
 use crate::print::{Printer, time};
@@ -65,6 +66,8 @@ enum Command {
     Run(run::Run),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
+    /// Sums what calls used, by route, model or day.
+    Usage(usage::Usage),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -167,6 +170,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Export(verb) => verb.run(context).await,
             Command::Run(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
+            Command::Usage(verb) => verb.run(context).await,
             Command::Simulator(verb) => verb.run(context).await,
             Command::Demo(verb) => verb.run(context).await,
         }

@@ -11,12 +11,13 @@ mod readers;
 mod rows;
 mod tally;
 mod tasks;
+mod usage;
 mod writer;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::{
     Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, Store,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bodies::Bodies as _;
@@ -235,6 +236,10 @@ impl Store for SqliteStore {
 
     async fn usage(&self, run: Option<RunId>) -> Result<Usage, StoreError> {
         self.read(move |db| queries::sum_usage(db, run)).await
+    }
+
+    async fn usage_by(&self, by: UsageBy, since: Millis, until: Millis) -> Result<Vec<UsageSum>, StoreError> {
+        self.read(move |db| usage::sums(db, by, since, until)).await
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {

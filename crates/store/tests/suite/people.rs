@@ -3,7 +3,7 @@
 use super::{Bench, Fixture, NOW, end, new_run, start};
 use bytes::Bytes;
 use model::{Problem, RunId, TaskId, TaskKind, TaskState, Usage};
-use store::{Decision, LaneId, NewTask, Next, Store, TaskFilter};
+use store::{Decision, LaneId, NewTask, Next, Store, TaskFilter, UsageBy};
 
 pub(crate) async fn counts_and_sums_are_kept<F: Fixture>() {
     let bench = Bench::<F>::new().await;
@@ -198,4 +198,50 @@ pub(crate) async fn nothing_is_found_in_an_empty_store<F: Fixture>() {
     assert_eq!(store.blobs().await.unwrap(), (0, 0));
     assert_eq!(store.sweep_blobs(NOW).await.unwrap(), 0);
     assert!(store.check().await.unwrap().is_empty());
+}
+
+pub(crate) async fn usage_is_summed_by_what_is_asked<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let day = 86_400_000;
+    let used = |model: Option<&str>, tokens: Option<u64>| Usage {
+        model: model.map(str::to_owned),
+        total_tokens: tokens,
+        ..Usage::default()
+    };
+    let ends = [
+        (NOW, Some(used(Some("small"), Some(3)))),
+        (NOW, Some(used(Some("large"), Some(5)))),
+        (NOW + day, Some(used(Some("small"), None))),
+        (NOW + day, Some(used(None, Some(u64::MAX)))),
+        (NOW + day, None),
+    ];
+    for (at, usage) in ends {
+        let claim = bench.claimed().await;
+        let mut finish = end(claim.token, Next::Finished);
+        (finish.end.at, finish.end.usage) = (at, usage);
+        assert!(bench.finish(finish).await);
+    }
+    let sums = async |by, since, until| -> Vec<(Option<String>, u64, Option<u64>)> {
+        let sums = bench.store().usage_by(by, since, until).await.unwrap();
+        sums.into_iter().map(|sum| (sum.name, sum.calls, sum.usage.total_tokens)).collect()
+    };
+    let most = i64::MAX.unsigned_abs();
+    let name = |text: &str| Some(text.to_owned());
+    let (all, none) = ((i64::MIN, i64::MAX), (NOW + 9 * day, i64::MAX));
+    assert_eq!(
+        sums(UsageBy::Model, all.0, all.1).await,
+        [(None, 1, Some(most)), (name("large"), 1, Some(5)), (name("small"), 2, Some(3))]
+    );
+    assert_eq!(
+        sums(UsageBy::Model, all.0, NOW + day).await,
+        [(name("large"), 1, Some(5)), (name("small"), 1, Some(3))]
+    );
+    assert_eq!(
+        sums(UsageBy::Route, NOW, NOW + 1).await.iter().map(|sum| (sum.1, sum.2)).collect::<Vec<_>>(),
+        [(2, Some(8))]
+    );
+    let days = sums(UsageBy::Day, all.0, all.1).await;
+    assert_eq!(days.iter().map(|sum| sum.1).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(days[0].0.as_ref().map(String::len), Some(10));
+    assert_eq!(sums(UsageBy::Day, none.0, none.1).await, []);
 }
