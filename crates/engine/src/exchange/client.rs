@@ -2,6 +2,7 @@
 
 use super::address::{PrivateAddress, PublicOnly, is_private};
 use super::form::{self, FileShrank, Files, Written};
+use super::live::Page;
 use crate::crash;
 use bytes::{Bytes, BytesMut};
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use url::{Host, Url};
 
 /// Idle connections are closed after this time: a server that closes them first makes outcomes unclear.
@@ -65,6 +67,7 @@ pub struct Client {
     keys: Keys,
     key_styles: KeyStyles,
     first_byte: Duration,
+    total: Duration,
     idle: Duration,
     max_answer: u64,
     request_id_header: Option<HeaderName>,
@@ -94,6 +97,7 @@ impl Client {
             keys,
             key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
+            total: span(definition.timeouts.total.0),
             idle: span(definition.timeouts.idle.0),
             max_answer: definition.max_answer_bytes,
             request_id_header,
@@ -162,13 +166,15 @@ impl Client {
                 Err(problem) => return lost(Evidence::NotSent, problem),
             }
         }
-        let sent = tokio::time::timeout(self.first_byte, self.http.execute(built)).await;
+        // How long a form takes to send is the connection's doing, not the service's: only the total bounds it.
+        let first_byte = if request.form.is_some() { self.total } else { self.first_byte };
+        let sent = tokio::time::timeout(first_byte, self.http.execute(built)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return self.lost_in_sending(&error),
             Err(_) => {
-                let reason = format!("no answer began within {} s", self.first_byte.as_secs_f64());
-                let hint = "raise timeouts.first_byte of the HTTP client if such calls take longer";
+                let reason = format!("no answer began within {} s", first_byte.as_secs_f64());
+                let hint = "raise timeouts.first_byte (of uploads: timeouts.total) of the HTTP client if such calls take longer";
                 return lost(Evidence::Unknown, Problem::new("timeout_first_byte", reason).hint(hint));
             }
         };
@@ -239,13 +245,13 @@ impl Client {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let mut body = Collected::new(self.max_answer);
-        let mut events = EventCount::default();
-        let quiet = until.map(|until| span(until.quiet));
+        let mut page = until.map(Page::new);
         loop {
-            let piece = tokio::time::timeout(quiet.unwrap_or(self.idle), response.chunk()).await;
+            let limit = page.as_ref().map_or_else(|| Instant::now() + self.idle, |page| page.quiet_at);
+            let piece = tokio::time::timeout_at(limit, response.chunk()).await;
             let (code, reason) = match piece {
                 Ok(Ok(Some(chunk))) => {
-                    let enough = until.is_some_and(|until| events.add(&chunk) >= until.events);
+                    let enough = page.as_mut().is_some_and(|page| page.add(&chunk));
                     if body.add(chunk) && !enough {
                         continue;
                     }
@@ -257,12 +263,15 @@ impl Client {
                 Ok(Ok(None)) => {
                     return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
                 }
-                Ok(Err(error)) if error.is_timeout() => ("timeout_total", "the answer took too long".to_owned()),
-                Ok(Err(error)) => ("answer_cut", format!("the answer was cut: {}", innermost(&error))),
-                // Nothing came for a while: the page of a live stream ends here.
-                Err(_) if quiet.is_some() => {
+                // The page of a live stream ends here: nothing came for a while, or it was read for long enough.
+                Err(_) if page.is_some() => {
                     return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
                 }
+                Ok(Err(error)) if error.is_timeout() && page.is_some() => {
+                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
+                }
+                Ok(Err(error)) if error.is_timeout() => ("timeout_total", "the answer took too long".to_owned()),
+                Ok(Err(error)) => ("answer_cut", format!("the answer was cut: {}", innermost(&error))),
                 Err(_) => ("timeout_idle", format!("the answer stalled for {} s", self.idle.as_secs_f64())),
             };
             let problem = Problem::new(code, reason);
@@ -335,33 +344,6 @@ impl Collected {
 
     fn take(self) -> Bytes {
         if self.rest.is_empty() { self.first } else { self.rest.freeze() }
-    }
-}
-
-/// Counts the events of a stream by the empty lines that end them.
-#[derive(Default)]
-struct EventCount {
-    events: u32,
-    /// Whether the present line has something on it.
-    filled: bool,
-    after_return: bool,
-}
-
-impl EventCount {
-    /// Takes a piece; how many events there were so far.
-    fn add(&mut self, piece: &[u8]) -> u32 {
-        for byte in piece {
-            match byte {
-                b'\n' if self.after_return => {}
-                b'\r' | b'\n' => {
-                    self.events += u32::from(!self.filled);
-                    self.filled = false;
-                }
-                _ => self.filled = true,
-            }
-            self.after_return = *byte == b'\r';
-        }
-        self.events
     }
 }
 

@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod form;
+mod live;
 mod redact;
 
 pub use address::is_private;
