@@ -138,9 +138,8 @@ fn what_the_model_made_of_it() {
 
 #[test]
 fn there_must_be_an_answer_to_use_it_again() {
-    let flow = Flow::new(&[]);
-    let (url, _requests) = follow(vec![whole("500 Broken", "", "")]);
-    let flow = Flow { url, ..flow };
+    let (url, requests) = follow(vec![whole("500 Broken", "", "")]);
+    let flow = Flow { url, requests, ..Flow::new(&[]) };
     flow.apply("").expect(0);
     flow.world.write(
         "flow.yaml",
@@ -151,7 +150,11 @@ fn there_must_be_an_answer_to_use_it_again() {
     flow.run(&["apply", "flow.yaml"]).expect(0);
     flow.run(&["run", "rows"]).expect(6);
     let ran = flow.run(&["tasks", "retry", "2", "99", "--from-answer"]).expect(3);
-    assert!(ran.stderr.contains("task 2: no attempt of it has an answer that is kept [no_answer]"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("task 2: no attempt of it has an answer that could be used [no_answer]"),
+        "{}",
+        ran.stderr
+    );
     assert!(ran.stderr.contains("task 99: there is no such task"), "{}", ran.stderr);
     assert_eq!(flow.task()["state"], "failed");
 }
@@ -167,6 +170,18 @@ fn a_contract_that_is_none_is_refused() {
         let ran = flow.apply(options).expect(3);
         assert!(ran.stderr.contains(place), "{options}: {}", ran.stderr);
     }
+}
+
+/// A web page in an answer's place does not become an answer by asking again.
+#[test]
+fn what_is_no_answer_cannot_be_used() {
+    let page = whole("200 OK", "content-type: text/html\r\n", "<html>maintenance</html>");
+    let (url, requests) = follow(vec![page]);
+    let flow = Flow { url, requests, ..Flow::new(&[]) };
+    flow.apply("").expect(0);
+    flow.run(&["run", "rows"]).expect(6);
+    let ran = flow.run(&["tasks", "retry", "2", "--from-answer"]).expect(3);
+    assert!(ran.stderr.contains("[no_answer]"), "{}", ran.stderr);
 }
 
 /// The catalogue said no, the service said yes: that is worth knowing, and no trouble.

@@ -108,6 +108,18 @@ fn work_that_came_to_nothing_fails_and_a_retry_starts_it_anew() {
     assert_eq!(flow.asked(), [START, ASK, START, ASK]);
 }
 
+/// Work that somebody deleted cannot be asked for any more.
+#[test]
+fn work_that_is_gone_fails_and_a_retry_starts_it_anew() {
+    let gone = json("404 Not Found", r#"{"detail": "no such job"}"#);
+    let flow = Flow::new(FAST, vec![job("QUEUED"), gone, job("SUCCESS")]);
+    flow.run(&["run", "jobs"]).expect(6);
+    assert_eq!(flow.task()["problem"]["hint"], "the work is gone; a retry starts it anew");
+    flow.run(&["tasks", "retry", "2"]).expect(0);
+    flow.run(&["run", "jobs"]).expect(0);
+    assert_eq!(flow.asked(), [START, ASK, START]);
+}
+
 /// A question that fails is asked again; it never leads back to the start.
 #[test]
 fn a_question_that_fails_is_asked_again() {

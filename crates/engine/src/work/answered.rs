@@ -24,20 +24,26 @@ pub(super) fn kept(claim: &Claim) -> Option<Kept> {
     serde_json::from_slice(claim.resume.as_deref()?).ok()
 }
 
+/// Where problems of answer transformers and of `expect` stand.
+const PUBLISHER: &str = "outgoing.";
+
 /// What a task must remember so that its next attempt uses the answer that it has, instead of asking again.
 ///
 /// # Errors
-/// `no_answer`: none of its attempts was answered.
+/// `no_answer`: none of its attempts has an answer that could be used.
 pub fn from_answer(story: &TaskStory) -> Result<Bytes, Problem> {
     let answered = story.attempts.iter().rev().find_map(|attempt| {
         let end = attempt.end.as_ref().filter(|end| end.evidence == Evidence::Answered)?;
         // An attempt that used a kept answer sent nothing: it has no START.
         attempt.started_at?;
+        // What the publisher found wrong may be right after a change. A web page or a broken stream stays what it is.
+        let ours = |problem: &Problem| !problem.is_error() || problem.place.starts_with(PUBLISHER);
+        end.problem.as_ref().is_none_or(ours).then_some(())?;
         Some((attempt, end.answer.as_ref()?))
     });
     let id = story.row.id;
     let missing = || {
-        Problem::new("no_answer", "no attempt of it has an answer that is kept")
+        Problem::new("no_answer", "no attempt of it has an answer that could be used")
             .at(format!("task {id}"))
             .hint("retry it without --from-answer: the call is then made again")
     };
@@ -55,7 +61,7 @@ pub fn from_answer(story: &TaskStory) -> Result<Bytes, Problem> {
 pub(super) fn shape(flows: &Flows, ended: &mut Ended, now: Millis) {
     let Some(flow) = flows.pushes.get(&ended.claim.lane).filter(|_| ended.next == Next::Finished) else { return };
     let PushTarget::Http(push) = &flow.target else { return };
-    let place = |member: &str| format!("outgoing.{}.publisher.{member}", flow.outgoing);
+    let place = |member: &str| format!("{PUBLISHER}{}.publisher.{member}", flow.outgoing);
     if !push.answer_chain.is_empty() {
         let answer = std::mem::take(&mut ended.answer);
         match single(&push.answer_chain, answer, now, || place("answer_transformers")) {

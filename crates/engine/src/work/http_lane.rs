@@ -176,7 +176,7 @@ impl HttpLane {
             Some(waiting) => waiting.started.clone(),
             None => request,
         };
-        let mut resume = None;
+        let mut resume = wait::gone(waiting.as_ref(), &mut end).then_some(wait::FORGET);
         if next == Next::Finished
             && let Some(turn) = wait::turn(push, waiting, &started, &answer, &mut end, now)
         {

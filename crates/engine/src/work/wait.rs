@@ -61,6 +61,15 @@ pub(super) fn question(push: &HttpPush, waiting: &Waiting) -> Result<Prepared, V
     operation.prepare(&waiting.request, Preflight::Off)
 }
 
+/// Whether the work that a task waits for is no longer there: asking on would never tell more.
+pub(super) fn gone(waiting: Option<&Waiting>, end: &mut AttemptEnd) -> bool {
+    let gone = waiting.is_some() && matches!(end.status, Some(404 | 410));
+    if gone {
+        end.problem = end.problem.take().map(|problem| problem.hint("the work is gone; a retry starts it anew"));
+    }
+    gone
+}
+
 /// Decides after a good answer whether the task waits (on). `before` is what it waited for until now.
 pub(super) fn turn(
     push: &HttpPush,
