@@ -5,7 +5,7 @@ use crate::flow::{Flows, PullFlow};
 use bytes::Bytes;
 use model::{Evidence, Millis, Problem, Request, TaskState};
 use serde_json::{Value, json};
-use store::{AttemptEnd, Claim, Finish, NewTask, Next};
+use store::{AttemptEnd, Claim, Finish, LaneId, NewTask, Next};
 
 /// A push task at the end of an attempt.
 pub(super) struct Ended {
@@ -87,7 +87,22 @@ pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, now: Millis) 
     // A failure is rare, and only then the payload is needed again.
     let kept =
         (!flow.chain.is_empty() || flow.feeds.iter().any(|feed| !feed.chain.is_empty())).then(|| payload.clone());
-    let new = |lane, payload: Bytes, state, problem| NewTask {
+    match flow.feed(payload, now) {
+        Ok(payloads) => payloads
+            .into_iter()
+            .map(|(lane, payload)| made_from(source, lane, TaskState::New, payload.to_string().into(), now))
+            .collect(),
+        Err(problem) => {
+            let payload = json!({ "payload": kept.unwrap_or_default() });
+            let failed = made_from(source, flow.lane, TaskState::Failed, payload.to_string().into(), now);
+            vec![NewTask { problem: Some(problem), ..failed }]
+        }
+    }
+}
+
+/// A task made from another, in the same run.
+pub(super) fn made_from(source: &Claim, lane: LaneId, state: TaskState, payload: Bytes, now: Millis) -> NewTask {
+    NewTask {
         lane,
         run: source.run,
         source: Some(source.token.task),
@@ -97,16 +112,6 @@ pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, now: Millis) 
         unique_key: None,
         state,
         payload,
-        problem,
-    };
-    match flow.feed(payload, now) {
-        Ok(payloads) => payloads
-            .into_iter()
-            .map(|(lane, payload)| new(lane, Bytes::from(payload.to_string()), TaskState::New, None))
-            .collect(),
-        Err(problem) => {
-            let payload = json!({ "payload": kept.unwrap_or_default() });
-            vec![new(flow.lane, Bytes::from(payload.to_string()), TaskState::Failed, Some(problem))]
-        }
+        problem: None,
     }
 }

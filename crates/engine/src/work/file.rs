@@ -1,11 +1,12 @@
 //! Files that come as answers are kept beside the store; payloads name them.
 
 use super::dispatch::Shared;
+use super::keep::keep;
 use bytes::Bytes;
+use model::driver::Kept;
 use model::http::FileAnswer;
 use model::{Evidence, HttpAnswer, Millis, Problem, Reading};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use store::StoreError;
 use store::blobs::Blobs;
 
@@ -13,7 +14,7 @@ use store::blobs::Blobs;
 pub(super) async fn keep_file(shared: &Shared, answer: &HttpAnswer, reading: &mut Reading) {
     let Some(file) = reading.file.take() else { return };
     let (blobs, body, now) = (shared.parts.store.blob_folder().clone(), answer.body.clone(), shared.now());
-    let kept = tokio::task::spawn_blocking(move || keep(&blobs, &body, &file, now)).await;
+    let kept = tokio::task::spawn_blocking(move || stand_in(&blobs, &body, &file, now)).await;
     match kept.unwrap_or(Err(StoreError::Closed)) {
         Ok(value) => {
             reading.answer = value;
@@ -52,10 +53,9 @@ pub(super) fn read_lines(answer: &HttpAnswer, reading: &mut Reading) {
     }
 }
 
-fn keep(blobs: &Blobs, body: &Bytes, file: &FileAnswer, now: Millis) -> Result<Value, StoreError> {
-    let (id, size) = blobs.create(now, &mut body.as_ref())?;
-    let sha256: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut value = json!({ "$blob": id.as_str(), "size": size, "media_type": file.media_type, "sha256": sha256 });
+fn stand_in(blobs: &Blobs, body: &Bytes, file: &FileAnswer, now: Millis) -> Result<Value, StoreError> {
+    let Kept { id, size, sha256 } = keep(blobs, now, &mut body.as_ref())?;
+    let mut value = json!({ "$blob": id, "size": size, "media_type": file.media_type, "sha256": sha256 });
     if let Some(name) = &file.filename {
         value["filename"] = name.as_str().into();
     }

@@ -1,5 +1,6 @@
 //! Files that a source brings in: kept as blobs, and what was left out as failed tasks.
 
+use super::conclude::made_from;
 use super::dispatch::Shared;
 use bytes::Bytes;
 use model::driver::{Keep, Kept};
@@ -7,8 +8,8 @@ use model::{Millis, Problem, TaskState};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 use std::sync::Arc;
-use store::blobs::BlobId;
-use store::{Claim, LaneId, NewTask};
+use store::blobs::{BlobId, Blobs};
+use store::{Claim, LaneId, NewTask, StoreError};
 
 /// Keeps a source's files beside the store.
 pub(super) struct BlobKeeper {
@@ -23,11 +24,7 @@ impl BlobKeeper {
 
 impl Keep for BlobKeeper {
     fn keep(&self, from: &mut dyn Read) -> Result<Kept, Problem> {
-        let mut from = Hashed { from, hash: Sha256::new() };
-        let created = self.shared.parts.store.blob_folder().create(self.shared.now(), &mut from);
-        let (id, size) = created.map_err(|error| error.problem())?;
-        let sha256 = from.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Kept { id: id.as_str().to_owned(), size, sha256 })
+        keep(self.shared.parts.store.blob_folder(), self.shared.now(), from).map_err(|error| error.problem())
     }
 
     fn discard(&self, kept: &Kept) {
@@ -36,6 +33,14 @@ impl Keep for BlobKeeper {
             let _ = self.shared.parts.store.blob_folder().delete(&id);
         }
     }
+}
+
+/// Writes a blob and hashes it on the way.
+pub(super) fn keep(blobs: &Blobs, now: Millis, from: &mut dyn Read) -> Result<Kept, StoreError> {
+    let mut from = Hashed { from, hash: Sha256::new() };
+    let (id, size) = blobs.create(now, &mut from)?;
+    let sha256 = from.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Kept { id: id.as_str().to_owned(), size, sha256 })
 }
 
 /// Hashes what passes.
@@ -54,18 +59,7 @@ impl Read for Hashed<'_> {
 
 /// The failed task of something that a page left out. A retry of it pulls again.
 pub(super) fn left_out(lane: LaneId, problem: Problem, source: &Claim, now: Millis) -> NewTask {
-    NewTask {
-        lane,
-        run: source.run,
-        source: Some(source.token.task),
-        priority: 0,
-        due_at: now,
-        order_key: None,
-        unique_key: None,
-        state: TaskState::Failed,
-        payload: Bytes::from_static(b"{}"),
-        problem: Some(problem),
-    }
+    NewTask { problem: Some(problem), ..made_from(source, lane, TaskState::Failed, Bytes::from_static(b"{}"), now) }
 }
 
 /// Most warnings that an attempt says in full.
