@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -45,10 +46,23 @@ routes:
 """
 
 
-def finished(arguments, environment, folder):
+def resident(process, samples):
+    """Notes each second how much memory a process has, in MiB; nothing where the system has no /proc."""
+    try:
+        while process.returncode is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            samples.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
+            time.sleep(1)
+    except (OSError, IndexError):
+        pass
+
+
+def finished(arguments, environment, folder, samples=None):
     """Runs a process; returns wall seconds and the peak of its memory in MiB."""
     began = time.monotonic()
     process = subprocess.Popen(arguments, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if samples is not None:
+        threading.Thread(target=resident, args=(process, samples), daemon=True).start()
     error = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began
@@ -77,14 +91,14 @@ def world(folder, rows, parallel):
     (folder / "definitions.yaml").write_text(DEFINITIONS.format(parallel=parallel))
 
 
-def engine(binary, url, rows, parallel):
+def engine(binary, url, rows, parallel, samples=None):
     """One fresh run of the whole path; returns wall seconds and MiB."""
     with tempfile.TemporaryDirectory(dir=HERE.parent / "target") as name:
         folder = Path(name)
         world(folder, rows, parallel)
         environment = {"MISTRAL_BASE_URI": url, "MISTRAL_API_KEY": "test-key", "TRAMONTANE_DATA": str(folder / "data")}
         finished([binary, "apply", "definitions.yaml"], environment, folder)
-        figures = finished([binary, "run", "rows"], environment, folder)
+        figures = finished([binary, "run", "rows"], environment, folder, samples)
         written = sum(1 for _ in open(folder / "result.jsonl"))
         assert written == rows, f"{written} of {rows} rows came through"
         return figures
@@ -137,8 +151,13 @@ def main():
     if "memory" in suites:
         with Simulator(binary, "0ms") as simulator:
             for rows in (MEMORY_ROWS // 10, MEMORY_ROWS):
-                wall, memory = engine(binary, simulator.url, rows, 128)
+                samples = []
+                wall, memory = engine(binary, simulator.url, rows, 128, samples)
                 show(f"{rows:,} rows: peak memory of the engine", [memory], "MiB")
+                quarter = len(samples) // 4
+                for name, part in (("second", samples[quarter : 2 * quarter]), ("last", samples[-quarter:])):
+                    if quarter > 1:
+                        show(f"{rows:,} rows: memory in the {name} quarter of the run", part, "MiB")
                 show(f"{rows:,} rows: speed", [rows / wall], "rows/s")
 
 

@@ -172,10 +172,7 @@ outgoing: { out: { publisher: { type: file, path: out.jsonl } } }
 routes: { keep: { incoming: logs, outgoing: out } }
 ",
     );
-    let run = |arguments: &[&str]| {
-        let mut command = world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &url).output().unwrap())
-    };
+    let run = |arguments: &[&str]| world.run_at(&url, arguments);
     run(&["apply", "flow.yaml"]).expect(0);
     run(&["run", "logs"]).expect(0);
     assert!(!requests.recv().unwrap().contains("last-event-id"));

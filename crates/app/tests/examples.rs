@@ -12,7 +12,7 @@ mod world;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use world::{Ran, Simulator, World, lines};
+use world::{Simulator, World, lines};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
@@ -37,10 +37,7 @@ fn result(name: &str, incoming: &str, file: &str) -> Vec<Value> {
     let world = World::new();
     let simulator = Simulator::start(&world, &["--speed", "100"]);
     copy(&examples().join(name), &world.path(name));
-    let run = |arguments: &[&str]| {
-        let mut command = world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &simulator.url).output().unwrap())
-    };
+    let run = |arguments: &[&str]| world.run_at(&simulator.url, arguments);
     // For the examples that look at what is there.
     let payload = r#"{"purpose": "ocr", "file": {"$base64": "YQ==", "filename": "old.txt"}}"#;
     run(&["call", "Upload File", "--payload", payload]).expect(0);

@@ -35,8 +35,7 @@ impl Flow {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &self.url).output().unwrap())
+        self.world.run_at(&self.url, arguments)
     }
 
     /// Applies a publisher with these options.

@@ -40,10 +40,7 @@ fn ended(fault: &str, stream: bool) -> (String, String, String) {
         format!("seed: 1\nrules: [{{ match: {{ operation: Chat Completion }}, do: {fault} }}]\n"),
     );
     let simulator = Simulator::start(&world, &["--ledger", "ledger.jsonl", "--faults", "faults.yaml"]);
-    let run = |arguments: &[&str]| {
-        let mut command = world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &simulator.url).output().unwrap())
-    };
+    let run = |arguments: &[&str]| world.run_at(&simulator.url, arguments);
     run(&["apply", "flow.yaml"]).expect(0);
     run(&["run", "rows"]);
     // Asked once more, the simulator has written down what it sent before.

@@ -19,8 +19,7 @@ fn content(length: usize) -> Vec<u8> {
 }
 
 fn run(world: &World, simulator: &Simulator, arguments: &[&str]) -> Ran {
-    let mut command = world.command(arguments);
-    Ran::of(command.env("MISTRAL_BASE_URI", &simulator.url).output().unwrap())
+    world.run_at(&simulator.url, arguments)
 }
 
 #[test]

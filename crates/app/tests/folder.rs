@@ -15,8 +15,7 @@ use std::path::Path;
 use world::{Ran, Simulator, World, lines};
 
 fn run(world: &World, simulator: &Simulator, arguments: &[&str]) -> Ran {
-    let mut command = world.command(arguments);
-    Ran::of(command.env("MISTRAL_BASE_URI", &simulator.url).output().unwrap())
+    world.run_at(&simulator.url, arguments)
 }
 
 /// The example's folder, copied into a world.

@@ -29,10 +29,7 @@ fn called() -> (World, Vec<Value>) {
     world.write("flow.yaml", FLOW);
     world.write("rows.jsonl", "{\"name\": \"a\"}\n{\"name\": \"b\"}\n");
     let simulator = Simulator::start(&world, &["--ledger", "ledger.jsonl"]);
-    let run = |arguments: &[&str]| {
-        let mut command = world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &simulator.url).output().unwrap()).expect(0)
-    };
+    let run = |arguments: &[&str]| world.run_at(&simulator.url, arguments).expect(0);
     run(&["apply", "flow.yaml"]);
     run(&["run", "rows"]);
     // A simulator that is killed may not have written its last answers; one that is asked once more has.

@@ -31,8 +31,7 @@ impl Shelf {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &self.simulator.url).output().unwrap())
+        self.world.run_at(&self.simulator.url, arguments)
     }
 
     /// Applies a subscriber of the list with these options.

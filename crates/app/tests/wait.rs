@@ -52,8 +52,7 @@ routes:
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.world.command(arguments);
-        Ran::of(command.env("MISTRAL_BASE_URI", &self.url).output().unwrap())
+        self.world.run_at(&self.url, arguments)
     }
 
     /// The requests so far, by method and path.

@@ -46,6 +46,11 @@ impl World {
     pub fn run(&self, arguments: &[&str]) -> Ran {
         Ran::of(self.command(arguments).output().unwrap())
     }
+
+    /// As `run`, with a service at this address.
+    pub fn run_at(&self, url: &str, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).env("MISTRAL_BASE_URI", url).output().unwrap())
+    }
 }
 
 /// What a command printed, and its exit code.
