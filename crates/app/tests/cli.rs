@@ -86,7 +86,7 @@ fn steady(check: impl FnOnce()) {
 #[test]
 fn help_names_every_command() {
     let prompt = Prompt::new();
-    assert_snapshot!(prompt.says(&["--help"]), @r#"
+    assert_snapshot!(prompt.says(&["--help"]), @r"
     exit 0
     -- stdout
     Connects a company's systems to Mistral AI: durable tasks, no call paid twice, everything can be
@@ -102,7 +102,8 @@ fn help_names_every_command() {
       export     Writes the stored definitions as YAML
       run        Runs an incoming: takes its data in and works until all of it is through
       tasks      Looks at tasks and decides about them
-      usage      Sums what calls used, by route, model or day
+      usage      Sums what calls used and are estimated to cost, by route, model or day
+      prices     Shows the prices that costs are estimated by
       simulator  Starts the stand-in for the Mistral API
       demo       Shows the product at work: 20 products, a simulator, 20 descriptions
       help       Print this message or the help of the given subcommand(s)
@@ -121,7 +122,7 @@ fn help_names_every_command() {
       2  wrong command line                       7    outcome unknown
       3  refused before anything was sent         8    what is left comes due later
       4  not sent                                 130  stopped
-    "#);
+    ");
     assert_snapshot!(prompt.says(&["call", "--help"]), @r#"
     exit 0
     -- stdout
@@ -370,18 +371,18 @@ fn definitions_are_planned_applied_and_exported() {
 fn a_run_tells_what_happened_and_tasks_tell_why() {
     let prompt = Prompt::with_flow();
     steady(|| {
-        assert_snapshot!(prompt.says(&["run", "products"]), @r#"
+        assert_snapshot!(prompt.says(&["run", "products"]), @r"
         exit 6
         -- stdout
         run  lane           finished  failed  seconds
         1    pull products  1         0       SECONDS
         1    push describe  1         1       SECONDS
         1    push save      1         0       SECONDS
-        10 tokens (2 in, 8 out)
+        10 tokens (2 in, 8 out); estimated 0.0000051 USD
         result: FOLDER/out.jsonl
         -- stderr
         some tasks failed: tramontane tasks list --state failed
-        "#);
+        ");
         assert_snapshot!(prompt.says(&["tasks", "list"]), @r#"
         exit 0
         -- stdout
@@ -397,12 +398,13 @@ fn a_run_tells_what_happened_and_tasks_tell_why() {
         task 2  push describe  finished
         created TIME  run 1
         made from task 1
+        cost estimated 0.0000051 USD
         payload {"name":"oak table"}
 
         attempt 1  started TIME  ended TIME
           evidence answered: the service answered completely
           status 200
-          usage {"model":"mistral-small-latest","prompt_tokens":2,"completion_tokens":8,"total_tokens":10}
+          usage {"model":"mistral-small-latest","prompt_tokens":2,"completion_tokens":8,"total_tokens":10,"cost":5.1e-6}
           request {"payload":{"model":"mistral-small-latest","max_tokens":8,"messages":[{"role":"user","content":"oak table"}]}}
           answer {"id":"cmpl-HASH","object":"chat.completion","created":1767297783,"model":"mistral-small-latest","choices":[{"index":0,"message":{"role":"assistant","content":"As asked, about “oak table”: On before","tool_calls":null},"finish_reason":"length"}],"usage":{"prompt_tokens":2,"completion_tokens":8,"total_tokens":10}}
 
@@ -486,20 +488,18 @@ fn a_run_tells_what_happened_and_tasks_tell_why() {
 #[test]
 fn what_calls_used_is_summed() {
     let prompt = Prompt::with_flow();
-    assert_snapshot!(prompt.says(&["usage"]), @r#"
+    assert_snapshot!(prompt.says(&["usage"]), @r"
     exit 0
-    -- stdout
-    route  calls  tokens in  tokens out  tokens
     -- stderr
     no call has used anything
-    "#);
+    ");
     prompt.says(&["run", "products"]);
-    assert_snapshot!(prompt.says(&["usage", "--by", "model"]), @r#"
+    assert_snapshot!(prompt.says(&["usage", "--by", "model"]), @r"
     exit 0
     -- stdout
-    model                 calls  tokens in  tokens out  tokens
-    mistral-small-latest  1      2          8           10
-    "#);
+    model                 calls  tokens in  tokens out  tokens  cost USD
+    mistral-small-latest  1      2          8           10      0.0000051
+    ");
     assert_snapshot!(prompt.says(&["usage", "--json", "--since", "2026-01-01"]), @r#"
     exit 0
     -- stdout
@@ -507,9 +507,12 @@ fn what_calls_used_is_summed() {
       {
         "route": "describe",
         "calls": 1,
+        "unpriced": 0,
         "prompt_tokens": 2,
         "completion_tokens": 8,
-        "total_tokens": 10
+        "total_tokens": 10,
+        "cost": 5.1e-6,
+        "currency": "USD"
       }
     ]
     "#);

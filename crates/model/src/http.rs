@@ -52,6 +52,13 @@ pub trait Operation: Send + Sync {
     /// Reads a complete answer.
     fn read(&self, answer: &HttpAnswer) -> Reading;
 
+    /// What a call used by its answer, and what it is estimated to cost. `base_uri` is where it was sent: some prices
+    /// differ by address.
+    fn usage(&self, request: &Request, answer: &Value, base_uri: &str) -> Option<Usage> {
+        let _ = (request, answer, base_uri);
+        None
+    }
+
     /// What an answer that was cut short says as far as it came: the text, where nothing more can be told.
     fn read_part(&self, part: &HttpAnswer) -> Value {
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
@@ -188,8 +195,6 @@ pub struct Reading {
     pub folded: bool,
     /// The answer's body is a file, which is kept beside the store; `answer` is null then.
     pub file: Option<FileAnswer>,
-    /// What the call used.
-    pub usage: Option<Usage>,
     /// Why it is not a success, in the service's own words where it has some.
     pub problem: Option<Problem>,
     /// Whether a repeat can never succeed although the evidence alone would allow one (a rate limit of zero).

@@ -1,6 +1,6 @@
 //! What is known about one attempt.
 
-use crate::Millis;
+use crate::{Millis, Money};
 use serde::{Deserialize, Serialize};
 
 /// What is known about what happened at the far side. Connectors and drivers report it; they never decide.
@@ -67,7 +67,7 @@ impl Evidence {
     }
 }
 
-/// What a call used, as far as its answer says. All counts are those of the service.
+/// What a call used, as far as its answer says. Counts are those of the service, but for characters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// The model that answered.
@@ -76,18 +76,67 @@ pub struct Usage {
     /// Tokens of the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
+    /// Tokens of the prompt, among the above, that the service still had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
     /// Tokens of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
     /// Tokens in all, as the service counts them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total_tokens: Option<u64>,
+    /// Pages read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<u64>,
+    /// Seconds of audio heard; a begun one counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_seconds: Option<u64>,
+    /// Characters of text spoken, counted in the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub characters: Option<u64>,
+    /// What it is estimated to cost by the price book of its time; `None` where the book has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
 }
 
 impl Usage {
-    /// Whether the answer said anything about use.
+    /// Whether nothing was counted and nothing is known to be asked for it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.prompt_tokens.is_none() && self.completion_tokens.is_none() && self.total_tokens.is_none()
+        self.counts().iter().all(Option::is_none) && self.cost.is_none()
+    }
+
+    /// Adds what another call used. The model stays.
+    pub fn add(&mut self, more: &Self) {
+        let add = |sum: &mut Option<u64>, more: Option<u64>| {
+            if let Some(more) = more {
+                *sum = Some(sum.unwrap_or(0).saturating_add(more));
+            }
+        };
+        add(&mut self.prompt_tokens, more.prompt_tokens);
+        add(&mut self.cached_tokens, more.cached_tokens);
+        add(&mut self.completion_tokens, more.completion_tokens);
+        add(&mut self.total_tokens, more.total_tokens);
+        add(&mut self.pages, more.pages);
+        add(&mut self.audio_seconds, more.audio_seconds);
+        add(&mut self.characters, more.characters);
+        if let Some(cost) = more.cost {
+            self.cost = Some(self.cost.unwrap_or_default().saturating_add(cost));
+        }
+    }
+
+    /// All that is counted, in the order in which it is stored: tokens of the prompt, those of them cached, tokens of
+    /// the answer, tokens in all, pages, seconds, characters.
+    #[must_use]
+    pub fn counts(&self) -> [Option<u64>; 7] {
+        [
+            self.prompt_tokens,
+            self.cached_tokens,
+            self.completion_tokens,
+            self.total_tokens,
+            self.pages,
+            self.audio_seconds,
+            self.characters,
+        ]
     }
 }

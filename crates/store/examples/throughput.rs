@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures time and says so")]
 
 use bytes::Bytes;
-use model::{Evidence, RunId, TaskKind, TaskState, Usage};
+use model::{Evidence, Money, RunId, TaskKind, TaskState, Usage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -99,10 +99,11 @@ async fn carry_out(
             answer: body.cloned(),
             headers: None,
             usage: Some(Usage {
-                model: None,
                 prompt_tokens: Some(20),
                 completion_tokens: Some(40),
                 total_tokens: Some(60),
+                cost: Some(Money(27_000)),
+                ..Usage::default()
             }),
             request: None,
         },

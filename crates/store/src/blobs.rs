@@ -181,7 +181,7 @@ fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
 }
 
 /// Makes a folder that only its owner can enter, durably, with its parents; leaves an existing one as it is.
-pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -87,10 +87,13 @@ pub trait Store: Send + Sync {
     async fn decide(&self, tasks: Vec<TaskId>, decided: Decided) -> Result<Vec<Result<(), Problem>>, StoreError>;
 
     /// Sums of usage of a run (`None`: of all).
-    async fn usage(&self, run: Option<RunId>) -> Result<model::Usage, StoreError>;
+    async fn usage(&self, run: Option<RunId>) -> Result<UsageSum, StoreError>;
 
     /// Sums of usage of the attempts that ended from `since` on and before `until`, by name of what they are summed by.
     async fn usage_by(&self, by: UsageBy, since: Millis, until: Millis) -> Result<Vec<UsageSum>, StoreError>;
+
+    /// The currency of all costs in the store. Where there is none yet, `first` becomes it.
+    async fn currency(&self, first: Option<String>) -> Result<Option<String>, StoreError>;
 
     // --- definitions ------------------------------------------------------------------------------------------
 

@@ -361,12 +361,14 @@ pub enum UsageBy {
 }
 
 /// What calls used together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UsageSum {
-    /// Of the route, model or day (`2026-11-23`); `None` where answers named no model.
+    /// Of the route, model or day (`2026-11-23`); `None` where answers named no model, and for a run.
     pub name: Option<String>,
     /// Attempts that used something.
     pub calls: u64,
+    /// Those of them whose cost is not known, and so not in the sum.
+    pub unpriced: u64,
     /// Their sums; no model is named here.
     pub usage: Usage,
 }

@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::parts;
 use crate::settings::Environment;
 use clap::Args;
+use connectors::mistral::prices::Prices;
 use engine::clock::{Clock, SystemClock};
 use engine::definitions::variables::missing;
 use engine::definitions::{Draft, Plan as Planned, plan};
@@ -106,7 +107,7 @@ async fn stored_so_far(context: &Context) -> Result<Vec<StoredDefinition>, Failu
 
 fn planned(path: &Path, stored: &[StoredDefinition], options: Options) -> Result<Planned, Failure> {
     let draft = Draft::read(path).map_err(Failure::refused)?;
-    let registry = parts::registry();
+    let registry = parts::registry(Prices::shipped());
     let mut planned = plan(draft, stored, &registry, options.prune).map_err(Failure::refused)?;
     let unset = missing(&planned.definitions, &registry, &Environment::default());
     planned.warnings.extend(unset.into_iter().map(Problem::warning));

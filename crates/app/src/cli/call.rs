@@ -1,7 +1,7 @@
 //! `tramontane call`: one call, without a store.
 
 use super::entities::method;
-use super::{Context, Ended, Failure};
+use super::{Context, Ended, Failure, prices, usage};
 use crate::exit::Exit;
 use crate::parts;
 use crate::settings::{self, ADMIN_KEY, API_KEY, Environment, USER_KEY};
@@ -18,6 +18,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use store::UsageSum;
 
 /// Where the service is.
 const BASE_URI: &str = "https://api.mistral.ai";
@@ -92,7 +93,11 @@ impl Call {
             return Ok(Exit::Done);
         }
         match client.0.exchange(&prepared.http, operation.credential(), None, &Typed::of(&self.file)).await {
-            Exchanged::Answer(answer) => self.print_answer(context, operation.as_ref(), &answer),
+            Exchanged::Answer(answer) => {
+                let ended = self.print_answer(context, operation.as_ref(), &answer)?;
+                self.print_usage(context, operation.as_ref(), &request, &answer, client.0.base())?;
+                Ok(ended)
+            }
             Exchanged::Lost { evidence, problem, part } => {
                 let exit = if evidence == Evidence::NotSent { Exit::NotSent } else { Exit::Unknown };
                 // What came is the answer on stdout, as with any other; so the problem goes to stderr alone.
@@ -126,6 +131,26 @@ impl Call {
         })
     }
 
+    /// What a good answer used, on stderr.
+    fn print_usage(
+        &self,
+        context: &Context,
+        operation: &dyn Operation,
+        request: &Request,
+        answer: &HttpAnswer,
+        base: &str,
+    ) -> Result<(), Failure> {
+        let reading = operation.read(answer);
+        if reading.evidence == Evidence::Answered
+            && let Some(used) = operation.usage(request, &reading.answer, base)
+        {
+            let unpriced = u64::from(used.cost.is_none());
+            let sum = UsageSum { name: None, calls: 1, unpriced, usage: used };
+            context.printer.say(&usage::in_words(&sum, &prices::in_use(&context.data())?.currency));
+        }
+        Ok(())
+    }
+
     /// A file goes where it was asked to, else to stdout, where with `--json` only what it is is said.
     fn write_file(&self, context: &Context, answer: &HttpAnswer) -> Result<(), Failure> {
         let media_type = answer.header("content-type").unwrap_or_default();
@@ -145,7 +170,10 @@ impl Call {
     }
 
     fn operation(&self, context: &Context) -> Result<Arc<dyn Operation>, Failure> {
-        let connector = parts::registry().connectors.remove("mistral").ok_or_else(|| Failure::refused(Vec::new()))?;
+        let connector = parts::registry(prices::in_use(&context.data())?)
+            .connectors
+            .remove("mistral")
+            .ok_or_else(|| Failure::refused(Vec::new()))?;
         let custom = self.entity.trim().eq_ignore_ascii_case("custom");
         let mut method = self.method;
         if method.is_none() && !custom {

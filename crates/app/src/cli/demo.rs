@@ -6,6 +6,7 @@ use super::{Context, Ended, Failure, open_engine_store};
 use crate::exit::Exit;
 use crate::settings::{API_KEY, Environment};
 use clap::Args;
+use connectors::mistral::prices::Prices;
 use engine::RunOptions;
 use model::Problem;
 use model::definition::Span;
@@ -52,7 +53,7 @@ impl Demo {
         let changes = apply_folder(store.as_ref(), &self.folder, &Options::default()).await?;
         context.printer.say(&format!("applied {changes} definitions from {}", self.folder.display()));
         let options = RunOptions { trigger: "demo".to_owned(), ..RunOptions::default() };
-        let job = Job { name: "products", options, wait: Span(60_000), variables };
+        let job = Job { name: "products", options, wait: Span(60_000), variables, prices: Prices::shipped() };
         let summary = job.run(store, &context.printer).await?;
         summary.print(&context.printer);
         let expected = FILES[1].1.lines().count();

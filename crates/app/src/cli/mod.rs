@@ -6,6 +6,7 @@ mod demo;
 mod entities;
 mod export;
 mod ledger_check;
+mod prices;
 mod run;
 mod simulator;
 mod summary;
@@ -66,8 +67,10 @@ enum Command {
     Run(run::Run),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
-    /// Sums what calls used, by route, model or day.
+    /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
+    /// Shows the prices that costs are estimated by.
+    Prices(prices::PricesVerb),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -135,6 +138,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let ended = match cli.command {
         // These need no runtime, and so start at once.
         Command::Entities(verb) => verb.run(&context),
+        Command::Prices(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -164,6 +168,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
     let ended = runtime.block_on(async {
         match verb {
             Command::Entities(verb) => verb.run(context),
+            Command::Prices(verb) => verb.run(context),
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
             Command::Apply(verb) => verb.run(context).await,

@@ -1,12 +1,13 @@
 //! `tramontane run`: an incoming and all routes on it, to the end.
 
 use super::summary::Summary;
-use super::{Context, Ended, Failure};
+use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
 use crate::print::Printer;
 use crate::settings::Environment;
 use clap::Args;
+use connectors::mistral::prices::Prices;
 use engine::clock::{Clock, SystemClock};
 use engine::random::Seeded;
 use engine::{Engine, Parts, RunOptions, WorkEnd, WorkOptions};
@@ -40,9 +41,10 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self, context: &Context) -> Ended {
+        let prices = prices::in_use(&context.data())?;
         let store = context.engine_store()?;
         let options = RunOptions { limit: self.limit, again: self.again, trigger: "cli".to_owned() };
-        let job = Job { name: &self.name, options, wait: self.wait, variables: Environment::default() };
+        let job = Job { name: &self.name, options, wait: self.wait, variables: Environment::default(), prices };
         let summary = job.run(store, &context.printer).await?;
         summary.print(&context.printer);
         Ok(summary.exit())
@@ -55,15 +57,18 @@ pub(crate) struct Job<'a> {
     pub(crate) options: RunOptions,
     pub(crate) wait: Span,
     pub(crate) variables: Environment,
+    pub(crate) prices: Prices,
 }
 
 impl Job<'_> {
     /// Runs to the end, with progress on stderr.
     pub(crate) async fn run(self, store: Arc<dyn Store>, printer: &Printer) -> Result<Summary, Failure> {
         let clock = Arc::new(SystemClock);
+        prices::agree(store.as_ref(), &self.prices).await?;
+        let currency = self.prices.currency.clone();
         let engine = Engine::open(Parts {
             store: store.clone(),
-            registry: parts::registry(),
+            registry: parts::registry(self.prices),
             clock: clock.clone(),
             random: Arc::new(Seeded::from_process()),
             variables: Arc::new(self.variables),
@@ -92,7 +97,7 @@ impl Job<'_> {
             }
         };
         let seconds = (clock.now() - began) as f64 / 1_000.0;
-        Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds).await
+        Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds, currency).await
     }
 }
 

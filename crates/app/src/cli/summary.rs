@@ -1,14 +1,15 @@
 //! What a run came to.
 
 use super::Failure;
+use super::usage::{self, in_words};
 use crate::exit::Exit;
 use crate::print::{Printer, time};
 use engine::flow::PushTarget;
 use engine::{Begun, Engine, WorkEnd};
-use model::{RunId, TaskState, Usage};
+use model::{RunId, TaskState};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use store::{LaneId, Store};
+use store::{LaneId, Store, UsageSum};
 
 /// What a run came to.
 pub(crate) struct Summary {
@@ -16,7 +17,8 @@ pub(crate) struct Summary {
     run: RunId,
     end: WorkEnd,
     seconds: f64,
-    usage: Usage,
+    usage: UsageSum,
+    currency: String,
     /// Counts by run and lane (kind and name), then state; of earlier runs too that were still open.
     lanes: Vec<(RunId, String, BTreeMap<TaskState, u64>)>,
     /// Files that were written to.
@@ -31,6 +33,7 @@ impl Summary {
         lanes: &[LaneId],
         end: WorkEnd,
         seconds: f64,
+        currency: String,
     ) -> Result<Self, Failure> {
         let targets = lanes.iter().filter_map(|id| engine.flows().pushes.get(id)).map(|flow| &flow.target);
         let files = targets.filter_map(|target| match target {
@@ -42,6 +45,7 @@ impl Summary {
             end,
             seconds,
             usage: store.usage(Some(begun.run)).await?,
+            currency,
             lanes: Vec::new(),
             files: files.collect(),
         };
@@ -86,10 +90,8 @@ impl Summary {
             return printer.value(&self.value());
         }
         self.print_table(printer);
-        if let Some(tokens) = self.usage.total_tokens {
-            let part = |count: Option<u64>| count.unwrap_or(0);
-            let (prompt, completion) = (part(self.usage.prompt_tokens), part(self.usage.completion_tokens));
-            printer.data(&format!("{tokens} tokens ({prompt} in, {completion} out)"));
+        if self.usage.calls > 0 {
+            printer.data(&in_words(&self.usage, &self.currency));
         }
         for file in &self.files {
             printer.data(&format!("result: {file}"));
@@ -140,7 +142,7 @@ impl Summary {
         };
         json!({
             "run": self.run, "end": end, "due_at": due_at, "seconds": self.seconds, "states": by_state(&all),
-            "lanes": lanes, "usage": self.usage, "files": self.files,
+            "lanes": lanes, "usage": usage::as_json(&self.usage, Some(&self.currency)), "files": self.files,
         })
     }
 }

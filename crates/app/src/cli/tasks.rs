@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::print::{short, time};
 use clap::{Args, Subcommand, ValueEnum};
 use engine::clock::{Clock, SystemClock};
-use model::{Problem, TaskId, TaskKind, TaskState, suggest};
+use model::{Money, Problem, TaskId, TaskKind, TaskState, suggest};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use store::{AttemptStory, Decided, Decision, Lane, LaneId, Store, TaskFilter, TaskRow, TaskStory};
@@ -222,13 +222,22 @@ async fn show(context: &Context, id: TaskId) -> Ended {
             .hint("tramontane tasks list shows what there is");
         return Err(Failure::refused(vec![problem]));
     };
-    let value = story_value(&story, &lanes);
+    let mut value = story_value(&story, &lanes);
+    if let Some(cost) = cost(&story) {
+        (value["cost"], value["currency"]) = (json!(cost), json!(store.currency(None).await?));
+    }
     if context.printer.json() {
         context.printer.value(&value);
     } else {
         print_story(context, &story, &value);
     }
     Ok(Exit::Done)
+}
+
+/// What all attempts of a task are estimated to cost; `None` where no price is known.
+fn cost(story: &TaskStory) -> Option<Money> {
+    let ends = story.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
+    ends.filter_map(|end| end.usage.as_ref()?.cost).reduce(Money::saturating_add)
 }
 
 fn story_value(story: &TaskStory, lanes: &Lanes) -> Value {
@@ -281,6 +290,9 @@ fn print_story(context: &Context, story: &TaskStory, value: &Value) {
     }
     if let Some(source) = story.row.source {
         printer.data(&format!("made from task {source}"));
+    }
+    if let Some(cost) = cost(story) {
+        printer.data(&format!("cost estimated {cost} {}", text("currency")));
     }
     printer.data(&format!("payload {}", short(&value["payload"].to_string(), 2_000)));
     for attempt in value["attempts"].as_array().into_iter().flatten() {

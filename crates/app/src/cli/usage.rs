@@ -1,11 +1,11 @@
-//! `tramontane usage`: what calls used.
+//! `tramontane usage`: what calls used and are estimated to cost.
 
 use super::{Context, Ended};
 use crate::exit::Exit;
 use clap::{Args, ValueEnum};
 use model::Millis;
-use serde_json::json;
-use store::UsageBy;
+use serde_json::{Map, Value, json};
+use store::{UsageBy, UsageSum};
 
 /// Arguments of `tramontane usage`.
 #[derive(Debug, Args)]
@@ -13,7 +13,8 @@ use store::UsageBy;
 Examples: tramontane usage --by model
           tramontane usage --by day --since 2026-11-01
 
-Counts are those of the service's answers, failed and repeated calls included. Days are UTC.")]
+Counts are those of the service's answers, failed and repeated calls included. Costs are estimates by the price
+book of the time of the call (tramontane prices list). Days are UTC.")]
 pub(crate) struct Usage {
     /// What to sum by.
     #[arg(long, value_enum, default_value_t = By::Route)]
@@ -51,28 +52,87 @@ impl Usage {
             By::Day => (UsageBy::Day, "day"),
         };
         let (since, until) = (self.since.unwrap_or(Millis::MIN), self.until.unwrap_or(Millis::MAX));
-        let sums = context.read_store()?.usage_by(by, since, until).await?;
+        let store = context.read_store()?;
+        let (sums, currency) = (store.usage_by(by, since, until).await?, store.currency(None).await?);
         if context.printer.json() {
-            let rows = sums.iter().map(|sum| {
-                json!({
-                    word: sum.name, "calls": sum.calls, "prompt_tokens": sum.usage.prompt_tokens,
-                    "completion_tokens": sum.usage.completion_tokens, "total_tokens": sum.usage.total_tokens,
-                })
-            });
-            context.printer.value(&rows.collect());
+            let row = |sum: &UsageSum| {
+                let mut shown = json!({ word: sum.name });
+                shown.as_object_mut().into_iter().for_each(|shown| shown.extend(as_json(sum, currency.as_deref())));
+                shown
+            };
+            context.printer.value(&sums.iter().map(row).collect());
             return Ok(Exit::Done);
         }
-        let shown = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
-        let rows = sums.iter().map(|sum| {
-            let usage = &sum.usage;
-            let counts = [usage.prompt_tokens, usage.completion_tokens, usage.total_tokens].map(shown);
-            [vec![sum.name.clone().unwrap_or_else(|| "-".to_owned()), sum.calls.to_string()], counts.to_vec()].concat()
-        });
-        let rows: Vec<Vec<String>> = rows.collect();
-        context.printer.table(&[word, "calls", "tokens in", "tokens out", "tokens"], &rows);
-        if rows.is_empty() {
+        if sums.is_empty() {
             context.printer.say("no call has used anything");
+            return Ok(Exit::Done);
+        }
+        let currency = currency.unwrap_or_default();
+        print(context, word, &sums, &currency);
+        let unpriced: u64 = sums.iter().map(|sum| sum.unpriced).sum();
+        if unpriced > 0 {
+            let (one, hint) = (if unpriced == 1 { "call has" } else { "calls have" }, "tramontane prices init");
+            context.printer.say(&format!("{unpriced} {one} no known price, and no cost here; to add one: {hint}"));
         }
         Ok(Exit::Done)
     }
+}
+
+/// A table without the columns in which nothing stands.
+fn print(context: &Context, word: &str, sums: &[UsageSum], currency: &str) {
+    let head = [word, "calls", "tokens in", "cached", "tokens out", "tokens", "pages", "audio s", "characters"];
+    let mut head: Vec<String> = head.into_iter().map(str::to_owned).collect();
+    head.push(format!("cost {currency}"));
+    let rows = sums.iter().map(|sum| {
+        let mut row = vec![sum.name.clone().unwrap_or_else(|| "-".to_owned()), sum.calls.to_string()];
+        row.extend(sum.usage.counts().map(|count| count.map_or_else(|| "-".to_owned(), |count| count.to_string())));
+        row.push(sum.usage.cost.map_or_else(|| "-".to_owned(), |cost| cost.to_string()));
+        row
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let said = |column: &usize| rows.iter().any(|row| row.get(*column).is_some_and(|cell| cell != "-"));
+    let columns: Vec<usize> = (0..head.len()).filter(|column| *column < 2 || said(column)).collect();
+    let narrow = |row: &[String]| columns.iter().filter_map(|column| row.get(*column).cloned()).collect::<Vec<_>>();
+    let head = narrow(&head);
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    context.printer.table(&head, &rows.iter().map(|row| narrow(row)).collect::<Vec<_>>());
+}
+
+/// `120 tokens (100 in, 64 of them cached, 20 out), 3 pages; estimated 0.12 USD`.
+pub(super) fn in_words(sum: &UsageSum, currency: &str) -> String {
+    let usage = &sum.usage;
+    let of = |count: Option<u64>, what: &str| count.map(|count| format!("{count} {what}"));
+    let cached = usage.cached_tokens.filter(|cached| *cached > 0);
+    let parts = [of(usage.prompt_tokens, "in"), of(cached, "of them cached"), of(usage.completion_tokens, "out")];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let tokens = usage.total_tokens.or(usage.prompt_tokens).map(|tokens| match parts.is_empty() {
+        true => format!("{tokens} tokens"),
+        false => format!("{tokens} tokens ({})", parts.join(", ")),
+    });
+    let (pages, seconds) = (of(usage.pages, "pages"), of(usage.audio_seconds, "s of audio"));
+    let counted = [tokens, pages, seconds, of(usage.characters, "characters")];
+    let counted: Vec<String> = counted.into_iter().flatten().collect();
+    let cost = match (usage.cost, sum.unpriced) {
+        (Some(cost), 0) => format!("estimated {cost} {currency}"),
+        (Some(cost), some) => format!("estimated {cost} {currency} and what {some} calls without a known price cost"),
+        (None, _) => "its price is not known".to_owned(),
+    };
+    match counted.is_empty() {
+        true => cost,
+        false => format!("{}; {cost}", counted.join(", ")),
+    }
+}
+
+/// A sum as JSON: `calls`, `unpriced`, the counts, `cost` in whole units of the `currency`.
+pub(super) fn as_json(sum: &UsageSum, currency: Option<&str>) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("calls".to_owned(), json!(sum.calls));
+    shown.insert("unpriced".to_owned(), json!(sum.unpriced));
+    if let Value::Object(counts) = json!(sum.usage) {
+        shown.extend(counts);
+    }
+    if sum.usage.cost.is_some() {
+        shown.insert("currency".to_owned(), json!(currency));
+    }
+    shown
 }

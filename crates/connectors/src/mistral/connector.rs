@@ -3,6 +3,7 @@
 use super::catalogue::catalogue;
 use super::custom::{self, CustomOperation};
 use super::operation::EntryOperation;
+use super::prices::Prices;
 use crate::openapi::catalogue::{Entry, Method};
 use model::schema::dotted;
 use model::{Component, Connector, Effect, Operation, Problem, Request, Side, suggest};
@@ -17,22 +18,23 @@ const METHODS: [Method; 5] = [Method::Get, Method::Post, Method::Put, Method::Pa
 /// Its schema describes `method` and `entity` alone and is open: the options that every HTTP-shaped part has
 /// (`HttpSubscriberOptions`, `HttpPublisherOptions`) differ by side, so whoever checks a part joins the two and closes
 /// the result.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mistral {
+    prices: Arc<Prices>,
     /// The operations that were asked for, in the order of the catalogue.
     operations: OnceLock<Vec<OnceLock<Arc<EntryOperation>>>>,
 }
 
-/// The connector `mistral`.
+/// The connector `mistral`, with the prices that estimates rest on.
 #[must_use]
-pub fn connector() -> Arc<dyn Connector> {
-    Arc::new(Mistral::default())
+pub fn connector(prices: Prices) -> Arc<dyn Connector> {
+    Arc::new(Mistral { prices: Arc::new(prices), operations: OnceLock::new() })
 }
 
 impl Mistral {
     fn open(&self, entry: &'static Entry) -> Arc<EntryOperation> {
         let catalogue = catalogue();
-        let new = || Arc::new(EntryOperation::new(catalogue, entry));
+        let new = || Arc::new(EntryOperation::new(catalogue, entry, self.prices.clone()));
         let operations = self.operations.get_or_init(|| catalogue.operations.iter().map(|_| OnceLock::new()).collect());
         let index = catalogue.operations.iter().position(|other| std::ptr::eq(other, entry));
         match index.and_then(|index| operations.get(index)) {

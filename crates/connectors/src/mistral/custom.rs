@@ -5,7 +5,7 @@ use super::operation::EntryOperation;
 use crate::openapi::catalogue::{Answer, Body, BodyKind, Encoding, Entry, Location, Method, Parameter, Stream};
 use crate::openapi::template;
 use model::http::Preflight;
-use model::{Credential, Effect, HttpAnswer, Operation, Prepared, Problem, Reading, Request, suggest};
+use model::{Credential, Effect, HttpAnswer, Operation, Prepared, Problem, Reading, Request, Usage, suggest};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -202,6 +202,10 @@ impl Operation for CustomOperation {
 
     fn read(&self, answer: &HttpAnswer) -> Reading {
         self.inner.read(answer)
+    }
+
+    fn usage(&self, request: &Request, answer: &Value, base_uri: &str) -> Option<Usage> {
+        self.inner.usage(request, answer, base_uri)
     }
 
     fn items(&self, answer: &Value) -> Option<Vec<Value>> {

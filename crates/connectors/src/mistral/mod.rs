@@ -6,6 +6,7 @@ mod connector;
 mod custom;
 mod mistakes;
 mod operation;
+pub mod prices;
 pub mod refusal;
 mod stream;
 pub mod usage;

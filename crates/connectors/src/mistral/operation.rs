@@ -1,12 +1,12 @@
 //! One operation: from request to HTTP call, from answer to what it says.
 
 use super::stream::{End, Folded, fold, live};
-use super::{mistakes, refusal, usage};
+use super::{mistakes, prices::Prices, refusal, usage};
 use crate::openapi::catalogue::{Catalogue, Entry, Method, Stream};
 use crate::openapi::preflight::{Checks, join};
 use crate::openapi::{answer, build, form, paging};
 use model::http::{FileAnswer, Preflight, Progress, Until};
-use model::{Credential, Effect, Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request};
+use model::{Credential, Effect, Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request, Usage};
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
@@ -18,14 +18,16 @@ const PAGE: Until = Until { events: 1_000, quiet: 5_000 };
 pub(super) struct EntryOperation {
     catalogue: &'static Catalogue,
     entry: &'static Entry,
+    prices: Arc<Prices>,
     checks: OnceLock<Result<Checks, Problem>>,
     files: OnceLock<Vec<String>>,
     poll: OnceLock<Option<Arc<Self>>>,
 }
 
 impl EntryOperation {
-    pub(super) fn new(catalogue: &'static Catalogue, entry: &'static Entry) -> Self {
-        Self { catalogue, entry, checks: OnceLock::new(), files: OnceLock::new(), poll: OnceLock::new() }
+    pub(super) fn new(catalogue: &'static Catalogue, entry: &'static Entry, prices: Arc<Prices>) -> Self {
+        let (checks, files, poll) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { catalogue, entry, prices, checks, files, poll }
     }
 
     /// What is wrong with a request that data will still be laid over.
@@ -67,9 +69,13 @@ impl EntryOperation {
 
     /// Folds a stream into the answer that it is. Only its own mark makes it whole.
     fn read_stream(&self, answer: &HttpAnswer) -> Reading {
-        let reading = |evidence, answer, problem| {
-            let usage = usage::usage(self.entry, &answer);
-            Reading { evidence, answer, folded: true, file: None, usage, problem, permanent: false }
+        let reading = |evidence, answer, problem| Reading {
+            evidence,
+            answer,
+            folded: true,
+            file: None,
+            problem,
+            permanent: false,
         };
         if self.entry.stream == Stream::Always {
             let (items, error) = live(&answer.body);
@@ -113,7 +119,7 @@ impl EntryOperation {
             file = Some(FileAnswer { media_type: media_type.to_owned(), filename });
         }
         let evidence = Evidence::Answered;
-        Reading { evidence, answer: value, folded: false, file, usage: None, problem, permanent: false }
+        Reading { evidence, answer: value, folded: false, file, problem, permanent: false }
     }
 
     fn success(&self, answer: &HttpAnswer) -> (Value, Option<Problem>) {
@@ -193,8 +199,7 @@ impl Operation for EntryOperation {
         }
         if evidence == Evidence::Answered {
             let (value, problem) = self.success(answer);
-            let usage = usage::usage(self.entry, &value);
-            return Reading { evidence, answer: value, folded: false, file: None, usage, problem, permanent: false };
+            return Reading { evidence, answer: value, folded: false, file: None, problem, permanent: false };
         }
         let value = answer::json(answer).unwrap_or_else(|(text, _)| text);
         let problem = refusal::problem(self.entry, answer, &value);
@@ -203,10 +208,13 @@ impl Operation for EntryOperation {
             answer: value,
             folded: false,
             file: None,
-            usage: None,
             problem: Some(problem),
             permanent: refusal::is_permanent(answer),
         }
+    }
+
+    fn usage(&self, request: &Request, answer: &Value, base_uri: &str) -> Option<Usage> {
+        usage::usage(&self.prices, self.entry, request, answer, base_uri)
     }
 
     fn read_part(&self, part: &HttpAnswer) -> Value {
@@ -231,7 +239,7 @@ impl Operation for EntryOperation {
         let wait = self.entry.wait.as_ref()?;
         let poll = self.poll.get_or_init(|| {
             let entry = self.catalogue.by_signature(Method::Get, &wait.poll)?;
-            Some(Arc::new(Self::new(self.catalogue, entry)))
+            Some(Arc::new(Self::new(self.catalogue, entry, self.prices.clone())))
         });
         poll.clone().map(|poll| poll as Arc<dyn Operation>)
     }

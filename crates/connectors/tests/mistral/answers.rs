@@ -1,6 +1,6 @@
 use crate::{answer, operation};
 use connectors::openapi::answer::evidence;
-use model::{Evidence, HttpAnswer, Usage};
+use model::{Evidence, HttpAnswer};
 use serde_json::{Value, json};
 
 #[test]
@@ -170,7 +170,6 @@ fn every_form_of_error_body_becomes_one_problem() {
             (*place, format!("the service answered {status}: {words}"))
         );
         assert_eq!(reading.answer, serde_json::from_str::<Value>(body).unwrap(), "kept");
-        assert_eq!(reading.usage, None);
     }
     for (status, body, reason) in [
         (500, "", "the service answered 500 without saying why"),
@@ -197,29 +196,4 @@ fn hints_say_what_to_do() {
         let hint = operation(method, title).read(&answer(status, &[], "{}")).problem.unwrap().hint.unwrap();
         assert!(hint.contains(expected), "{hint}");
     }
-}
-
-#[test]
-fn usage_is_read_from_every_form_of_answer() {
-    let counts = json!({"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12, "connector_tokens": null});
-    let of = |model: Option<&str>, tokens: bool| Usage {
-        model: model.map(str::to_owned),
-        prompt_tokens: tokens.then_some(5),
-        completion_tokens: tokens.then_some(7),
-        total_tokens: tokens.then_some(12),
-    };
-    let cases = [
-        ("Chat Completion", json!({"model": "m", "usage": counts}), Some(of(Some("m"), true))),
-        ("Start Conversation", json!({"outputs": [{}, {"model": "m"}], "usage": counts}), Some(of(Some("m"), true))),
-        ("Chat Completion", json!({"model": "m", "usage_info": {"pages_processed": 2}}), Some(of(Some("m"), false))),
-        ("Moderate Chat", json!({"model": "m", "results": []}), Some(of(Some("m"), false))),
-        ("Create Batch Job", json!({"model": "m"}), None),
-        ("Chat Completion", json!({}), None),
-        ("Chat Completion", json!([1]), None),
-    ];
-    for (title, body, expected) in cases {
-        assert_eq!(operation("POST", title).read(&answer(200, &[], body.to_string())).usage, expected, "{body}");
-    }
-    let read = operation("GET", "List Models").read(&answer(200, &[], json!({"usage": counts}).to_string()));
-    assert_eq!(read.usage, None);
 }

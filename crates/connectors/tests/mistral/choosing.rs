@@ -1,6 +1,6 @@
+use super::connector;
 use crate::{codes, operation, request};
 use connectors::mistral::catalogue::catalogue;
-use connectors::mistral::connector;
 use connectors::openapi::catalogue::Method;
 use model::schema::Checker;
 use model::{Effect, Problem, Side};

@@ -1,5 +1,5 @@
+use super::connector;
 use crate::{answer, codes, request};
-use connectors::mistral::connector;
 use model::http::Preflight;
 use model::{Credential, Effect, Evidence, Operation, Problem, Side};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
+use super::connector;
 use connectors::mistral::catalogue::catalogue;
-use connectors::mistral::connector;
 use connectors::openapi::catalogue::BodyKind;
 use connectors::openapi::example::{Fill, example_request};
 use model::Side;

@@ -16,13 +16,19 @@ mod mistakes;
 mod pages;
 mod preflight;
 mod roundtrip;
+mod usage;
 
 use connectors::mistral::catalogue::catalogue;
-use connectors::mistral::connector;
+use connectors::mistral::prices::Prices;
 use connectors::openapi::catalogue::{Entry, Method};
-use model::{HttpAnswer, Operation, Problem, Request, Side};
+use model::{Connector, HttpAnswer, Operation, Problem, Request, Side};
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// The connector with the shipped prices.
+fn connector() -> Arc<dyn Connector> {
+    connectors::mistral::connector(Prices::shipped())
+}
 
 /// The operation with a title, as a publisher.
 fn operation(method: &str, title: &str) -> Arc<dyn Operation> {

@@ -15,7 +15,7 @@ use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use bytes::Bytes;
 use model::definition::AnswerAs;
-use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request};
+use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, Usage};
 use serde_json::Value;
 use std::sync::Arc;
 use store::{AttemptEnd, Claim, Next, Start};
@@ -158,7 +158,11 @@ impl HttpLane {
         let effect = operation.effect(&request);
         let repeated = claim.token.attempt > 1;
         let (mut end, answer, final_problem) = match exchanged {
-            Exchanged::Answer(answer) => self.read_answer(push, operation, &claim, &answer, repeated).await,
+            Exchanged::Answer(answer) => {
+                let (mut end, answer, bad) = self.read_answer(push, operation, &claim, &answer, repeated).await;
+                end.usage = used(&push.client, operation, &request, &end, &answer);
+                (end, answer, bad)
+            }
             Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));
                 if let Some(part) = part {
@@ -330,9 +334,20 @@ pub(super) fn answered_end(number: u32, now: Millis, answer: &HttpAnswer, readin
         problem: reading.problem.clone(),
         answer: kept,
         headers: Some(redact_headers(&answer.headers)),
-        usage: reading.usage.clone(),
+        usage: None,
         request: None,
     }
+}
+
+/// What a call used, where it was answered.
+pub(super) fn used(
+    client: &Client,
+    operation: &dyn Operation,
+    request: &Request,
+    end: &AttemptEnd,
+    answer: &Value,
+) -> Option<Usage> {
+    (end.evidence == Evidence::Answered).then(|| operation.usage(request, answer, client.base())).flatten()
 }
 
 async fn acquire(own: &Arc<Semaphore>, shared: &Arc<Semaphore>) -> Option<Permits> {

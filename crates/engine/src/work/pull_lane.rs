@@ -3,7 +3,7 @@
 use super::conclude::{fed, plain_end};
 use super::dispatch::Shared;
 use super::file::keep_file;
-use super::http_lane::{answered_end, joined};
+use super::http_lane::{answered_end, joined, used};
 use super::keep::{BlobKeeper, in_one, left_out};
 use super::settle::Outcome;
 use crate::decide::{Case, Policy, decide};
@@ -257,7 +257,8 @@ impl PullLane {
         };
         let mut reading = pull.operation.read(&answer);
         keep_file(&self.shared, &answer, &mut reading).await;
-        let end = answered_end(claim.token.attempt, now, &answer, &reading);
+        let mut end = answered_end(claim.token.attempt, now, &answer, &reading);
+        end.usage = used(&pull.client, pull.operation.as_ref(), request, &end, &reading.answer);
         let bad = reading.problem.as_ref().is_some_and(Problem::is_error);
         if bad || reading.evidence != Evidence::Answered {
             let final_problem = reading.permanent || reading.evidence == Evidence::Answered;

@@ -83,7 +83,6 @@ impl Operation for Model {
             answer: Value::Null,
             folded: false,
             file: None,
-            usage: None,
             problem: None,
             permanent: false,
         }

@@ -93,10 +93,15 @@ CREATE TABLE attempt_end (
     answer            TEXT,                  -- a body
     headers           TEXT,                  -- of the answer, a JSON object, secrets redacted
     request           TEXT,                  -- a body, where no START recorded it
-    model             TEXT,                  -- the model that answered; this and the counts are model::Usage
+    model             TEXT,                  -- the model that answered; this and what follows are model::Usage
     prompt_tokens     INTEGER,
+    cached_tokens     INTEGER,               -- of the prompt_tokens
     completion_tokens INTEGER,
-    total_tokens      INTEGER
+    total_tokens      INTEGER,
+    pages             INTEGER,
+    audio_seconds     INTEGER,
+    characters        INTEGER,
+    cost              INTEGER                -- estimated, in billionths of the currency's unit; NULL: no price is known
 ) STRICT;
 
 -- Which blobs the bodies of which tasks name: those they are in, and files (`{"$blob": id}`). What stands here is not swept.
@@ -132,9 +137,16 @@ CREATE INDEX tally_open ON tally (run) WHERE state < 4;
 -- What the attempts of a run used, kept in the same commits. Run 0: all runs together. NULL: no answer said.
 CREATE TABLE run_usage (
     run               INTEGER PRIMARY KEY,
+    calls             INTEGER NOT NULL,      -- attempts that used something
+    unpriced          INTEGER NOT NULL,      -- those of them without a cost
     prompt_tokens     INTEGER,
+    cached_tokens     INTEGER,
     completion_tokens INTEGER,
-    total_tokens      INTEGER
+    total_tokens      INTEGER,
+    pages             INTEGER,
+    audio_seconds     INTEGER,
+    characters        INTEGER,
+    cost              INTEGER
 ) STRICT;
 
 -- Definitions as they are now.
@@ -163,6 +175,7 @@ CREATE TABLE definition_history (
 
 -- What tells this store from every other. One row.
 CREATE TABLE identity (
-    id TEXT NOT NULL                  -- 8 random hex digits
+    id       TEXT NOT NULL,           -- 8 random hex digits
+    currency TEXT                     -- of all costs, set with the first price book: USD
 ) STRICT;
 INSERT INTO identity (id) VALUES (lower(hex(randomblob(4))));

@@ -22,7 +22,7 @@ use crate::{
 use async_trait::async_trait;
 use bodies::Bodies as _;
 use bytes::Bytes;
-use model::{Millis, Problem, RunId, TaskId, TaskKind, Usage};
+use model::{Millis, Problem, RunId, TaskId, TaskKind};
 use readers::Readers;
 use rusqlite::Connection;
 use std::fs::File;
@@ -234,12 +234,18 @@ impl Store for SqliteStore {
         self.write(move |write| tasks.iter().map(|task| decisions::decide(write, *task, &decided)).collect()).await
     }
 
-    async fn usage(&self, run: Option<RunId>) -> Result<Usage, StoreError> {
+    async fn usage(&self, run: Option<RunId>) -> Result<UsageSum, StoreError> {
         self.read(move |db| queries::sum_usage(db, run)).await
     }
 
     async fn usage_by(&self, by: UsageBy, since: Millis, until: Millis) -> Result<Vec<UsageSum>, StoreError> {
         self.read(move |db| usage::sums(db, by, since, until)).await
+    }
+
+    async fn currency(&self, first: Option<String>) -> Result<Option<String>, StoreError> {
+        let known = self.read(usage::currency).await?;
+        let Some(first) = first.filter(|_| known.is_none()) else { return Ok(known) };
+        self.write(move |write| usage::set_currency(write.db, &first).and_then(|()| usage::currency(write.db))).await
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {

@@ -1,10 +1,12 @@
 //! What people ask about tasks.
 
-use super::rows::{attempt_keys, attempt_number, bad, bytes, evidence, problem, some_bytes, state, usage};
+use super::rows::{attempt_keys, attempt_number, bad, bytes, evidence, problem, some_bytes, state, usage, usage_sum};
 use super::tally::ALL_RUNS;
 use crate::blobs::BlobId;
-use crate::{AttemptEnd, AttemptStory, Decided, Decision, LaneId, StoreError, Tally, TaskFilter, TaskRow, TaskStory};
-use model::{RunId, TaskId, TaskState, Usage};
+use crate::{
+    AttemptEnd, AttemptStory, Decided, Decision, LaneId, StoreError, Tally, TaskFilter, TaskRow, TaskStory, UsageSum,
+};
+use model::{RunId, TaskId, TaskState};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
@@ -38,12 +40,16 @@ pub(super) fn tally(db: &Connection, run: Option<RunId>) -> Result<Vec<Tally>, S
 }
 
 /// What a run used, or all runs together.
-pub(super) fn sum_usage(db: &Connection, run: Option<RunId>) -> Result<Usage, StoreError> {
+pub(super) fn sum_usage(db: &Connection, run: Option<RunId>) -> Result<UsageSum, StoreError> {
     let found = db
-        .prepare_cached("SELECT NULL, prompt_tokens, completion_tokens, total_tokens FROM run_usage WHERE run = ?1")?
-        .query_row([run.map_or(ALL_RUNS, |run| run.0)], |row| usage(row, 0))
+        .prepare_cached(
+            "SELECT NULL, calls, unpriced, NULL, prompt_tokens, cached_tokens, completion_tokens, total_tokens, pages,
+                    audio_seconds, characters, cost
+             FROM run_usage WHERE run = ?1",
+        )?
+        .query_row([run.map_or(ALL_RUNS, |run| run.0)], usage_sum)
         .optional()?;
-    Ok(found.flatten().unwrap_or_default())
+    Ok(found.unwrap_or_default())
 }
 
 /// One page of tasks, newest first.
@@ -147,7 +153,7 @@ fn attempts(db: &Connection, id: TaskId) -> Result<Vec<AttemptStory>, StoreError
     }
     let mut ends = db.prepare_cached(
         "SELECT key, at, evidence, after_ms, status, problem, answer, headers, request, model, prompt_tokens,
-                completion_tokens, total_tokens
+                cached_tokens, completion_tokens, total_tokens, pages, audio_seconds, characters, cost
          FROM attempt_end WHERE key >= ?1 AND key < ?2",
     )?;
     let mut rows = ends.query(attempt_keys(id))?;

@@ -1,8 +1,8 @@
 //! Rows as values, and values as columns.
 
-use crate::StoreError;
+use crate::{StoreError, UsageSum};
 use bytes::Bytes;
-use model::{Evidence, Problem, TaskId, TaskState, Usage};
+use model::{Evidence, Money, Problem, TaskId, TaskState, Usage};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Row, RowIndex};
 
@@ -66,14 +66,26 @@ pub(super) fn evidence(row: &Row<'_>, word: usize, after_ms: usize) -> rusqlite:
     }
 }
 
-/// Usage from four columns; `None` where all are NULL.
+/// A sum from its name, two counts and the columns of usage.
+pub(super) fn usage_sum(row: &Row<'_>) -> rusqlite::Result<UsageSum> {
+    let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)?.unsigned_abs());
+    let usage = usage(row, 3)?.unwrap_or_default();
+    Ok(UsageSum { name: row.get(0)?, calls: count(1)?, unpriced: count(2)?, usage })
+}
+
+/// Usage from nine columns, in the order of `attempt_end`; `None` where all are NULL.
 pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Usage>> {
     let count = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(i64::unsigned_abs));
     let usage = Usage {
         model: row.get(first)?,
         prompt_tokens: count(first + 1)?,
-        completion_tokens: count(first + 2)?,
-        total_tokens: count(first + 3)?,
+        cached_tokens: count(first + 2)?,
+        completion_tokens: count(first + 3)?,
+        total_tokens: count(first + 4)?,
+        pages: count(first + 5)?,
+        audio_seconds: count(first + 6)?,
+        characters: count(first + 7)?,
+        cost: count(first + 8)?.map(Money),
     };
     Ok((usage != Usage::default()).then_some(usage))
 }

@@ -2,6 +2,7 @@
 //!
 //! A transaction gathers what changes and saves it once before its commit.
 
+use crate::UsageSum;
 use model::{TaskState, Usage};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ pub(super) struct Changes {
     /// By run, lane and state.
     tasks: HashMap<(i64, i64, i64), i64>,
     /// By run.
-    usage: HashMap<i64, Usage>,
+    usage: HashMap<i64, UsageSum>,
 }
 
 impl Changes {
@@ -32,9 +33,8 @@ impl Changes {
 
     /// An attempt of the run used something.
     pub(super) fn used(&mut self, run: i64, usage: &Usage) {
-        if !usage.is_empty() {
-            add_usage(self.usage.entry(run).or_default(), usage);
-        }
+        let (calls, unpriced) = (1, u64::from(usage.cost.is_none()));
+        add(self.usage.entry(run).or_default(), &UsageSum { name: None, calls, unpriced, usage: usage.clone() });
     }
 
     /// Takes over what a part of the transaction changed.
@@ -43,7 +43,7 @@ impl Changes {
             *self.tasks.entry(key).or_default() += count;
         }
         for (run, usage) in other.usage {
-            add_usage(self.usage.entry(run).or_default(), &usage);
+            add(self.usage.entry(run).or_default(), &usage);
         }
     }
 
@@ -61,14 +61,14 @@ impl Changes {
         for ((lane, state), by) in all {
             save_count(db, [ALL_RUNS, lane, state, by])?;
         }
-        let mut sum = Usage::default();
+        let mut sum = UsageSum::default();
         for (run, usage) in &self.usage {
             save_usage(db, *run, usage)?;
-            add_usage(&mut sum, usage);
+            add(&mut sum, usage);
         }
-        match sum.is_empty() {
-            true => Ok(()),
-            false => save_usage(db, ALL_RUNS, &sum),
+        match sum.calls {
+            0 => Ok(()),
+            _ => save_usage(db, ALL_RUNS, &sum),
         }
     }
 }
@@ -90,21 +90,25 @@ fn save_count(db: &Connection, row: [i64; 4]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn save_usage(db: &Connection, run: i64, usage: &Usage) -> rusqlite::Result<()> {
+fn save_usage(db: &Connection, run: i64, sum: &UsageSum) -> rusqlite::Result<()> {
     // A sum beyond 2^63 becomes a fraction, and the cast brings it back to the largest number.
-    db.prepare_cached(
-        "INSERT INTO run_usage AS old (run, prompt_tokens, completion_tokens, total_tokens) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET
-             prompt_tokens = CAST(coalesce(old.prompt_tokens + ?2, old.prompt_tokens, ?2) AS INTEGER),
-             completion_tokens = CAST(coalesce(old.completion_tokens + ?3, old.completion_tokens, ?3) AS INTEGER),
-             total_tokens = CAST(coalesce(old.total_tokens + ?4, old.total_tokens, ?4) AS INTEGER)",
-    )?
-    .execute(params![
-        run,
-        integer(usage.prompt_tokens),
-        integer(usage.completion_tokens),
-        integer(usage.total_tokens)
-    ])?;
+    let columns = "prompt_tokens cached_tokens completion_tokens total_tokens pages audio_seconds characters cost";
+    let added = |(index, name): (usize, &str)| {
+        let number = index + 4;
+        format!("{name} = CAST(coalesce(old.{name} + ?{number}, old.{name}, ?{number}) AS INTEGER)")
+    };
+    let sql = format!(
+        "INSERT INTO run_usage AS old (run, calls, unpriced, {})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT DO UPDATE SET calls = old.calls + ?2, unpriced = old.unpriced + ?3, {}",
+        columns.replace(' ', ", "),
+        columns.split(' ').enumerate().map(added).collect::<Vec<_>>().join(", "),
+    );
+    let [prompt, cached, completion, total, pages, seconds, characters] = sum.usage.counts().map(integer);
+    let cost = integer(sum.usage.cost.map(|cost| cost.0));
+    let (calls, unpriced) = (integer(Some(sum.calls)), integer(Some(sum.unpriced)));
+    db.prepare_cached(&sql)?
+        .execute(params![run, calls, unpriced, prompt, cached, completion, total, pages, seconds, characters, cost])?;
     Ok(())
 }
 
@@ -113,13 +117,8 @@ pub(super) fn integer(count: Option<u64>) -> Option<i64> {
     count.map(|count| i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-fn add_usage(sum: &mut Usage, more: &Usage) {
-    let add = |sum: &mut Option<u64>, more: Option<u64>| {
-        if let Some(more) = more {
-            *sum = Some(sum.unwrap_or(0).saturating_add(more));
-        }
-    };
-    add(&mut sum.prompt_tokens, more.prompt_tokens);
-    add(&mut sum.completion_tokens, more.completion_tokens);
-    add(&mut sum.total_tokens, more.total_tokens);
+fn add(sum: &mut UsageSum, more: &UsageSum) {
+    sum.calls += more.calls;
+    sum.unpriced += more.unpriced;
+    sum.usage.add(&more.usage);
 }

@@ -5,7 +5,7 @@ use super::rows::{attempt_key, attempt_keys, problem_text};
 use super::tally::integer;
 use super::writer::Write;
 use crate::{AttemptEnd, Finish, NewRun, NewTask, Next, Start, StoreError, Token};
-use model::{Evidence, Millis, Problem, RunId, TaskId, TaskState};
+use model::{Evidence, Millis, Problem, RunId, TaskId, TaskState, Usage};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Inserts a task; `None` where its unique key exists.
@@ -216,12 +216,15 @@ fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<
         _ => None,
     };
     let usage = end.usage.as_ref();
+    let [prompt, cached, completion, total, pages, seconds, characters] =
+        usage.map(Usage::counts).unwrap_or_default().map(integer);
     write
         .db
         .prepare_cached(
             "INSERT INTO attempt_end (key, at, evidence, after_ms, status, problem, answer, headers, request, model,
-                                      prompt_tokens, completion_tokens, total_tokens)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                      prompt_tokens, cached_tokens, completion_tokens, total_tokens, pages,
+                                      audio_seconds, characters, cost)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             attempt_key(task, end.number),
@@ -234,9 +237,14 @@ fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<
             end.headers.as_ref().map(Text),
             end.request.as_ref().map(Text),
             usage.and_then(|usage| usage.model.as_deref()),
-            usage.and_then(|usage| integer(usage.prompt_tokens)),
-            usage.and_then(|usage| integer(usage.completion_tokens)),
-            usage.and_then(|usage| integer(usage.total_tokens)),
+            prompt,
+            cached,
+            completion,
+            total,
+            pages,
+            seconds,
+            characters,
+            usage.and_then(|usage| integer(usage.cost.map(|cost| cost.0))),
         ])?;
     Ok(())
 }

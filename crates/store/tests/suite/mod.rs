@@ -45,7 +45,8 @@ macro_rules! on {
             decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
-                nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked;
+                nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
+                the_first_currency_stays;
             definitions: changes_make_revisions, an_outdated_plan_changes_nothing;
             blobs: long_bodies_are_blobs, a_body_like_a_reference_is_no_reference, what_nothing_refers_to_is_swept,
                 a_task_without_its_blob_stops_alone, named_files_are_kept;

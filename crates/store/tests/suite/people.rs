@@ -2,8 +2,8 @@
 
 use super::{Bench, Fixture, NOW, end, new_run, start};
 use bytes::Bytes;
-use model::{Problem, RunId, TaskId, TaskKind, TaskState, Usage};
-use store::{Decision, LaneId, NewTask, Next, Store, TaskFilter, UsageBy};
+use model::{Money, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
+use store::{Decision, LaneId, NewTask, Next, Store, TaskFilter, UsageBy, UsageSum};
 
 pub(crate) async fn counts_and_sums_are_kept<F: Fixture>() {
     let bench = Bench::<F>::new().await;
@@ -31,8 +31,9 @@ pub(crate) async fn counts_and_sums_are_kept<F: Fixture>() {
     let usage = |prompt, total| Usage {
         model: Some("m".to_owned()),
         prompt_tokens: prompt,
-        completion_tokens: None,
         total_tokens: total,
+        cost: prompt.map(Money),
+        ..Usage::default()
     };
     for used in [usage(Some(1), None), usage(Some(2), Some(5)), usage(None, Some(6))] {
         for run in [bench.run, other_run] {
@@ -42,17 +43,58 @@ pub(crate) async fn counts_and_sums_are_kept<F: Fixture>() {
             assert!(bench.finish(finish).await);
         }
     }
-    let sum = |prompt, total| Usage { prompt_tokens: Some(prompt), total_tokens: Some(total), ..Usage::default() };
-    assert_eq!(bench.store().usage(Some(bench.run)).await.unwrap(), sum(3, 11));
-    assert_eq!(bench.store().usage(None).await.unwrap(), sum(6, 22));
-    assert_eq!(bench.store().usage(Some(RunId(99))).await.unwrap(), Usage::default());
+    let sum = |calls, unpriced, prompt, total| {
+        let (prompt_tokens, cost) = (Some(prompt), Some(Money(prompt)));
+        let usage = Usage { prompt_tokens, total_tokens: Some(total), cost, ..Usage::default() };
+        UsageSum { name: None, calls, unpriced, usage }
+    };
+    assert_eq!(bench.store().usage(Some(bench.run)).await.unwrap(), sum(3, 1, 3, 11));
+    assert_eq!(bench.store().usage(None).await.unwrap(), sum(6, 2, 6, 22));
+    assert_eq!(bench.store().usage(Some(RunId(99))).await.unwrap(), UsageSum::default());
 
     for _ in 0..2 {
         let mut finish = end(bench.claimed().await.token, Next::Finished);
         finish.end.usage = Some(usage(Some(u64::MAX), Some(1)));
         assert!(bench.finish(finish).await, "a service that claims too much stops nothing");
     }
-    assert_eq!(bench.store().usage(None).await.unwrap(), sum(i64::MAX.unsigned_abs(), 24));
+    assert_eq!(bench.store().usage(None).await.unwrap(), sum(8, 2, i64::MAX.unsigned_abs(), 24));
+}
+
+pub(crate) async fn every_count_of_usage_is_kept_and_summed<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let used = |by: u64| Usage {
+        model: Some("m".to_owned()),
+        prompt_tokens: Some(by),
+        cached_tokens: Some(by * 2),
+        completion_tokens: Some(by * 3),
+        total_tokens: Some(by * 4),
+        pages: Some(by * 5),
+        audio_seconds: Some(by * 6),
+        characters: Some(by * 7),
+        cost: Some(Money(by * 8)),
+    };
+    for by in [1, 10] {
+        let claim = bench.claimed().await;
+        let mut finish = end(claim.token, Next::Finished);
+        finish.end.usage = Some(used(by));
+        assert!(bench.finish(finish).await);
+        let story = bench.store().task(claim.token.task).await.unwrap().unwrap();
+        assert_eq!(story.attempts[0].end.as_ref().unwrap().usage, Some(used(by)));
+    }
+    let sum = UsageSum { name: None, calls: 2, unpriced: 0, usage: Usage { model: None, ..used(11) } };
+    assert_eq!(bench.store().usage(Some(bench.run)).await.unwrap(), sum);
+    assert_eq!(bench.store().usage(None).await.unwrap(), sum);
+    let by_model = bench.store().usage_by(UsageBy::Model, i64::MIN, i64::MAX).await.unwrap();
+    assert_eq!(by_model, [UsageSum { name: Some("m".to_owned()), ..sum }]);
+}
+
+pub(crate) async fn the_first_currency_stays<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let asked = async |first: Option<&str>| bench.store().currency(first.map(str::to_owned)).await.unwrap();
+    assert_eq!(asked(None).await, None);
+    for first in [Some("USD"), Some("EUR"), None] {
+        assert_eq!(asked(first).await.as_deref(), Some("USD"));
+    }
 }
 
 pub(crate) async fn lists_are_pages_newest_first<F: Fixture>() {

@@ -116,7 +116,7 @@ pub(crate) async fn the_end_carries_everything_or_nothing<F: Fixture>() {
     assert_eq!(story.row.state, TaskState::Processing);
     assert!(story.attempts.is_empty() && story.made.is_empty() && story.resume.is_none());
     assert_eq!(bench.store().cursor(bench.pull).await.unwrap(), None);
-    assert_eq!(bench.store().usage(None).await.unwrap(), Usage::default());
+    assert_eq!(bench.store().usage(None).await.unwrap().usage, Usage::default());
     bench.check_tally().await;
 
     finish.new_tasks = vec![good.clone(), good];
@@ -126,7 +126,7 @@ pub(crate) async fn the_end_carries_everything_or_nothing<F: Fixture>() {
     assert_eq!(story.row.state, TaskState::Finished);
     assert_eq!((story.attempts.len(), story.made.len(), story.resume.as_deref()), (1, 2, Some(&b"here"[..])));
     assert_eq!(bench.store().cursor(bench.pull).await.unwrap().as_deref(), Some(&b"42"[..]));
-    assert_eq!(bench.store().usage(Some(bench.run)).await.unwrap(), usage);
+    assert_eq!(bench.store().usage(Some(bench.run)).await.unwrap().usage, usage);
     assert_eq!(bench.row(story.made[0]).await.source, Some(claim.token.task));
     bench.check_tally().await;
 }
