@@ -31,12 +31,6 @@ impl Printer {
         let _ = writeln!(std::io::stdout(), "{text}");
     }
 
-    /// Bytes on stdout, as they are.
-    pub(crate) fn bytes(&self, bytes: &[u8]) {
-        let mut out = std::io::stdout();
-        let _ = out.write_all(bytes).and_then(|()| out.flush());
-    }
-
     /// A remark on stderr.
     pub(crate) fn say(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");

@@ -11,6 +11,7 @@ mod world;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use world::server::follow;
 use world::{Ran, Simulator, World, lines};
 
 /// Bytes that are no text, with everything in them that a form must not take for its own.
@@ -95,4 +96,75 @@ fn files_travel_through_routes_as_blobs() {
     assert_eq!(uploaded["bytes"], kept.len());
     let id = file["$blob"].as_str().unwrap();
     assert_eq!(std::fs::read(world.path("data/blobs").join(&id[..2]).join(id)).unwrap(), kept);
+}
+
+/// Every blob in the world's store.
+fn blobs(world: &World) -> usize {
+    let shards = std::fs::read_dir(world.path("data/blobs")).into_iter().flatten();
+    shards.map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap().count()).sum()
+}
+
+/// A service that answers a download with so many bytes, and promises more than it sends where it is to be cut.
+fn download(sent: usize, promised: usize) -> String {
+    let body: String = "0123456789".chars().cycle().take(sent).collect();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: {promised}\r\n\r\n{body}")
+}
+
+const DOWNLOAD: &str = r#"
+http_clients: { m: { prototype: mistral, base_uri: "${MISTRAL_BASE_URI}", api_key: "${secret:MISTRAL_API_KEY}", allow_private_addresses: true, max_file_bytes: 100000, max_answer_bytes: 1000 } }
+incoming: { go: { subscriber: { type: inline, payloads: [{ path: { file_id: "123e4567-e89b-12d3-a456-426614174000" } }] } } }
+outgoing: { down: { publisher: { type: mistral, http_client: m, method: GET, entity: Download File } } }
+routes: { down: { incoming: go, outgoing: down, retry: { attempts: 1 } } }
+"#;
+
+#[test]
+fn a_file_is_kept_whole_or_not_at_all() {
+    // Larger than what is read of other answers, cut, and larger than a file may be.
+    let table = [
+        (50_000, 50_000, 0, 1, None),
+        (50_000, 60_000, 7, 0, Some("answer_cut")),
+        (100_001, 100_001, 6, 0, Some("answer_too_large")),
+    ];
+    for (sent, promised, code, kept, problem) in table {
+        let world = World::new();
+        world.write("flow.yaml", DOWNLOAD);
+        let (url, _requests) = follow(vec![download(sent, promised)]);
+        world.run_at(&url, &["apply", "flow.yaml"]).expect(0);
+        let ran = world.run_at(&url, &["run", "go"]);
+        assert_eq!(blobs(&world), kept, "{ran:?}");
+        let task = world.run(&["tasks", "show", "2", "--json"]).expect(0).json();
+        let attempt = &task["attempts"][0];
+        assert_eq!(attempt["problem"]["code"].as_str(), problem, "{task}");
+        assert_eq!(ran.code.unwrap() != 0, code != 0, "{ran:?}");
+        if kept == 1 {
+            assert_eq!(attempt["answer"]["size"], sent, "{task}");
+        }
+    }
+}
+
+#[test]
+fn a_file_stands_under_its_name_only_when_it_is_whole() {
+    let world = World::new();
+    let call = |sent, promised, out: &str| {
+        let (url, _requests) = follow(vec![download(sent, promised)]);
+        world.run(&[
+            "call",
+            "Download File",
+            "--path",
+            "file_id=123e4567-e89b-12d3-a456-426614174000",
+            "--base-uri",
+            &url,
+            "--out",
+            out,
+        ])
+    };
+    call(20, 20, "down.bin").expect(0);
+    assert_eq!(call(50_000, 60_000, "down.bin").code, Some(7));
+    assert_eq!(std::fs::read_to_string(world.path("down.bin")).unwrap(), "01234567890123456789", "the one before");
+    let names: Vec<_> =
+        std::fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["down.bin"]);
+    assert_eq!(call(20, 20, "missing/down.bin").code, Some(1));
+    assert_eq!(call(20, 20, "/dev/null").code, Some(0));
+    assert_eq!(call(20, 20, "/dev/full").code, Some(1));
 }

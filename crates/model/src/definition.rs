@@ -67,6 +67,10 @@ pub struct HttpClient {
     /// `answer_too_large`.
     #[serde(default = "default_max_answer", skip_serializing_if = "is_default_max_answer")]
     pub max_answer_bytes: u64,
+    /// The largest answer that is a file and kept beside the store, in bytes. Of what is longer nothing is kept, and it
+    /// fails as `answer_too_large`.
+    #[serde(default = "default_max_file", skip_serializing_if = "is_default_max_file")]
+    pub max_file_bytes: u64,
 }
 
 /// How each kind of key is sent; without a word as the operations say.
@@ -116,6 +120,18 @@ fn default_max_answer() -> u64 {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_default_max_answer(value: &u64) -> bool {
     *value == MAX_ANSWER_BYTES
+}
+
+/// The default of `max_file_bytes`: 2 GiB.
+pub const MAX_FILE_BYTES: u64 = 2 << 30;
+
+fn default_max_file() -> u64 {
+    MAX_FILE_BYTES
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_default_max_file(value: &u64) -> bool {
+    *value == MAX_FILE_BYTES
 }
 
 /// How long to wait for what.

@@ -1,5 +1,6 @@
 //! HTTP-shaped connectors: they build requests and read answers, and touch no socket.
 
+use crate::driver::Kept;
 use crate::form::Form;
 use crate::{Component, Credential, Effect, Evidence, Millis, Problem, Request, Side, Usage};
 use bytes::Bytes;
@@ -143,6 +144,8 @@ pub struct HttpRequest {
     pub form: Option<Form>,
     /// When to stop reading an answer that has no end of its own.
     pub until: Option<Until>,
+    /// A good answer is a file: it is kept as it comes, and never held whole.
+    pub keep: bool,
 }
 
 /// When a live stream has been read for now.
@@ -163,6 +166,8 @@ pub struct HttpAnswer {
     pub headers: Vec<(String, String)>,
     /// The body, decompressed.
     pub body: Bytes,
+    /// Where the body is, if it was kept as a file: `body` is empty then.
+    pub kept: Option<Kept>,
     /// Whether the body went on after the cap was reached: then `body` is its beginning.
     pub truncated: bool,
 }

@@ -60,11 +60,14 @@ impl Blobs {
     /// age counts from `at`.
     ///
     /// # Errors
-    /// The reader's and the disk's. What was written by then is left to the sweep.
+    /// The reader's and the disk's. What was written by then is deleted, or left to the sweep.
     pub fn create(&self, at: Millis, from: &mut dyn Read) -> Result<(BlobId, u64), StoreError> {
         let id = BlobId::random().map_err(|error| StoreError::io("cannot name a blob in", &self.folder, error))?;
         let path = self.path(&id);
-        let length = self.write(&path, at, from).map_err(|error| StoreError::io("cannot write blob", &path, error))?;
+        let length = self.write(&path, at, from).map_err(|error| {
+            let _ = fs::remove_file(&path);
+            StoreError::io("cannot write blob", &path, error)
+        })?;
         Ok((id, length))
     }
 

@@ -73,7 +73,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// An error of the file system at a path: `what` reads like "cannot write".
-    pub(crate) fn io(what: &str, path: &Path, error: std::io::Error) -> Self {
+    pub fn io(what: &str, path: &Path, error: std::io::Error) -> Self {
         Self::Io { what: format!("{what} {}", path.display()), error }
     }
 

@@ -1,5 +1,6 @@
 //! `tramontane call`: one call, without a store.
 
+use super::call_files::{Out, Typed, typed_file};
 use super::entities::method;
 use super::{Context, Ended, Failure, prices, usage};
 use crate::exit::Exit;
@@ -11,12 +12,14 @@ use engine::definitions::from_stored;
 use engine::exchange::{Client, Exchanged, Files};
 use engine::flow::open_client;
 use model::definition::HttpClient;
+use model::driver::Kept;
 use model::form::{Content, Field};
+use model::http::FileAnswer;
 use model::{Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request, Side};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use store::UsageSum;
 
@@ -92,7 +95,13 @@ impl Call {
             context.printer.value(&dry(&client.0, operation.as_ref(), &prepared));
             return Ok(Exit::Done);
         }
-        match client.0.exchange(&prepared.http, operation.credential(), None, &Typed::of(&self.file)).await {
+        let out = match &self.out {
+            Some(path) => Out::Path(path.clone()),
+            None if context.printer.json() => Out::Nowhere,
+            None => Out::Stdout,
+        };
+        let files: Arc<dyn Files> = Arc::new(Typed::new(&self.file, out));
+        match client.0.exchange(&prepared.http, operation.credential(), None, &files).await {
             Exchanged::Answer(answer) => {
                 let ended = self.print_answer(context, operation.as_ref(), &answer)?;
                 self.print_usage(context, operation.as_ref(), &request, &answer, client.0.base())?;
@@ -108,13 +117,14 @@ impl Call {
                 }
                 Err(Failure::new(exit, problem))
             }
+            Exchanged::Unkept { error, .. } => Err(error.into()),
         }
     }
 
     fn print_answer(&self, context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Ended {
         let Reading { evidence, answer: value, problem, file, .. } = operation.read(answer);
-        if file.is_some() {
-            self.write_file(context, answer)?;
+        if let (Some(file), Some(kept)) = (file, &answer.kept) {
+            self.say_file(context, &file, kept);
         } else if !(value.is_null() && answer.body.is_empty()) {
             print_value(context, &value);
         }
@@ -151,22 +161,18 @@ impl Call {
         Ok(())
     }
 
-    /// A file goes where it was asked to, else to stdout, where with `--json` only what it is is said.
-    fn write_file(&self, context: &Context, answer: &HttpAnswer) -> Result<(), Failure> {
-        let media_type = answer.header("content-type").unwrap_or_default();
+    /// The file itself went to its place as it came.
+    fn say_file(&self, context: &Context, file: &FileAnswer, kept: &Kept) {
         if let Some(path) = &self.out {
-            std::fs::write(path, &answer.body).map_err(|error| {
-                let problem = Problem::new("file_unwritable", format!("{}: {error}", path.display())).at("--out");
-                Failure::new(Exit::Trouble, problem)
-            })?;
-            context.printer.say(&format!("{} bytes written to {}", answer.body.len(), path.display()));
-        } else if !context.printer.json() {
-            context.printer.bytes(&answer.body);
+            context.printer.say(&format!("{} bytes written to {}", kept.size, path.display()));
         }
         if context.printer.json() {
-            context.printer.value(&json!({ "size": answer.body.len(), "media_type": media_type, "file": self.out }));
+            let shown = json!({
+                "size": kept.size, "media_type": file.media_type, "filename": file.filename, "sha256": kept.sha256,
+                "file": self.out,
+            });
+            context.printer.value(&shown);
         }
-        Ok(())
     }
 
     fn operation(&self, context: &Context) -> Result<Arc<dyn Operation>, Failure> {
@@ -327,34 +333,4 @@ fn print_value(context: &Context, value: &Value) {
         Value::String(text) if !context.printer.json() => context.printer.data(text),
         value => context.printer.value(value),
     }
-}
-
-/// Files that were named on the command line. Here their ids are their places in it.
-struct Typed(Vec<PathBuf>);
-
-impl Typed {
-    fn of(files: &[(String, String)]) -> Self {
-        Self(files.iter().map(|(_, path)| PathBuf::from(path)).collect())
-    }
-}
-
-impl Files for Typed {
-    fn open(&self, id: &str) -> Result<File, Problem> {
-        let path = usize::from_str_radix(id, 16).ok().and_then(|index| self.0.get(index));
-        let path = path.ok_or_else(|| {
-            let problem = Problem::new("blob_missing", format!("there is no blob \"{id}\" here"));
-            problem.hint("blobs belong to a store; here files are brought in with --file FIELD=PATH")
-        })?;
-        File::open(path).map_err(|error| Problem::new("file_unreadable", format!("{}: {error}", path.display())))
-    }
-}
-
-fn typed_file(index: usize, path: &str) -> Result<Value, Problem> {
-    let unreadable = |why: String| Problem::new("file_unreadable", format!("{path}: {why}")).at("--file");
-    let data = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if !data.is_file() {
-        return Err(unreadable("is no file".to_owned()));
-    }
-    let filename = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    Ok(json!({ "$blob": format!("{index:032x}"), "filename": filename, "size": data.len() }))
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod call;
+mod call_files;
 mod demo;
 mod entities;
 mod export;

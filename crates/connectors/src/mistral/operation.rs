@@ -105,21 +105,24 @@ impl EntryOperation {
         }
     }
 
-    /// A file is kept as it came; a web page in its place is none.
+    /// A file was kept as it came; a web page in its place is none, and stays to be looked at.
     fn read_file(&self, answer: &HttpAnswer) -> Reading {
         let media_type = answer.header("content-type").unwrap_or("application/octet-stream");
-        let (mut value, mut file, mut problem) = (Value::Null, None, None);
-        if answer.truncated {
+        let filename = answer.header("content-disposition").and_then(answer::filename);
+        let mut file = Some(FileAnswer { media_type: media_type.to_owned(), filename });
+        let mut problem = None;
+        if answer.truncated && !answer.body.is_empty() {
             problem = answer::json(answer).err().map(|(_, problem)| problem);
+            file = None;
+        } else if answer.truncated {
+            let reason = "the file is larger than the HTTP client allows; nothing of it is kept";
+            problem = Some(Problem::new("answer_too_large", reason).hint("raise max_file_bytes of the HTTP client"));
+            file = None;
         } else if media_type.to_ascii_lowercase().starts_with("text/html") {
-            value = Value::String(String::from_utf8_lossy(&answer.body).into_owned());
             problem = Some(Problem::new("bad_answer", "the answer is a web page, not a file"));
-        } else {
-            let filename = answer.header("content-disposition").and_then(answer::filename);
-            file = Some(FileAnswer { media_type: media_type.to_owned(), filename });
         }
         let evidence = Evidence::Answered;
-        Reading { evidence, answer: value, folded: false, file, problem, permanent: false }
+        Reading { evidence, answer: Value::Null, folded: false, file, problem, permanent: false }
     }
 
     fn success(&self, answer: &HttpAnswer) -> (Value, Option<Problem>) {

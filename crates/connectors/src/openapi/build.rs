@@ -2,6 +2,7 @@
 //!
 //! Only what cannot be sent at all is a problem here; whether it makes sense is for preflight to say.
 
+use super::answer::is_file;
 use super::catalogue::{BodyKind, Entry, Location, Parameter, Stream};
 use super::{encode, query};
 use bytes::Bytes;
@@ -43,7 +44,7 @@ pub fn build(entry: &Entry, request: &Request) -> Result<HttpRequest, Vec<Proble
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(HttpRequest { method: entry.method.as_str(), target, headers, body, form, until: None })
+    Ok(HttpRequest { method: entry.method.as_str(), target, headers, body, form, until: None, keep: is_file(entry) })
 }
 
 /// The parameters of an entry in one place.

@@ -57,6 +57,7 @@ fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Http
         status,
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         body: bytes::Bytes::copy_from_slice(body.as_ref()),
+        kept: None,
         truncated: false,
     }
 }

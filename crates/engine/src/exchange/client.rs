@@ -1,18 +1,19 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
 use super::address::{PrivateAddress, PublicOnly, is_private};
+use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::live::Page;
 use crate::crash;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
-use model::http::Until;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use store::StoreError;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -56,6 +57,13 @@ pub enum Exchanged {
         /// What came of the answer before it was cut, where at least its head came.
         part: Option<HttpAnswer>,
     },
+    /// The answer is a file, and the disk that it was to be kept on failed.
+    Unkept {
+        /// Why.
+        error: StoreError,
+        /// The answer without its body.
+        head: HttpAnswer,
+    },
 }
 
 /// A remote system, ready to be asked.
@@ -70,6 +78,7 @@ pub struct Client {
     total: Duration,
     idle: Duration,
     max_answer: u64,
+    max_file: u64,
     request_id_header: Option<HeaderName>,
     permits: Arc<Semaphore>,
     parallel: u32,
@@ -100,6 +109,7 @@ impl Client {
             total: span(definition.timeouts.total.0),
             idle: span(definition.timeouts.idle.0),
             max_answer: definition.max_answer_bytes,
+            max_file: definition.max_file_bytes,
             request_id_header,
             permits: Arc::new(Semaphore::new(definition.limits.parallel as usize)),
             parallel: definition.limits.parallel,
@@ -148,20 +158,20 @@ impl Client {
         self.paused_until.load(Ordering::Relaxed)
     }
 
-    /// Sends a request once and reads its answer under the cap. `files` has what forms name.
+    /// Sends a request once and reads its answer under the caps. `files` has what forms name, and keeps what an answer is.
     pub async fn exchange(
         &self,
         request: &HttpRequest,
         credential: Credential,
         request_id: Option<&str>,
-        files: &dyn Files,
+        files: &Arc<dyn Files>,
     ) -> Exchanged {
         let mut built = match self.build_request(request, credential, request_id) {
             Ok(built) => built,
             Err(problem) => return lost(Evidence::NotSent, problem),
         };
         if let Some(form) = &request.form {
-            match form::write(form, files) {
+            match form::write(form, files.as_ref()) {
                 Ok(written) => attach(&mut built, written),
                 Err(problem) => return lost(Evidence::NotSent, problem),
             }
@@ -179,7 +189,7 @@ impl Client {
             }
         };
         crash::point("after_headers");
-        let answer = self.read(response, request.until).await;
+        let answer = self.read(response, request, files).await;
         crash::point("after_body");
         answer
     }
@@ -237,45 +247,35 @@ impl Client {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response, until: Option<Until>) -> Exchanged {
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect();
-        let mut body = Collected::new(self.max_answer);
-        let mut page = until.map(Page::new);
+    async fn read(&self, mut response: reqwest::Response, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+        let head = head(&response);
+        let mut body = match request.keep && response.status().is_success() {
+            true => Body::File(Keeping::start(files.clone(), self.max_file)),
+            false => Body::Held(Held::new(self.max_answer)),
+        };
+        let mut page = request.until.map(Page::new);
         loop {
             let limit = page.as_ref().map_or_else(|| Instant::now() + self.idle, |page| page.quiet_at);
             let piece = tokio::time::timeout_at(limit, response.chunk()).await;
             let (code, reason) = match piece {
-                Ok(Ok(Some(chunk))) => {
-                    let enough = page.as_mut().is_some_and(|page| page.add(&chunk));
-                    if body.add(chunk) && !enough {
-                        continue;
+                Ok(Ok(Some(piece))) => {
+                    let enough = page.as_mut().is_some_and(|page| page.add(&piece));
+                    match body.add(piece).await {
+                        Added::Fits if !enough => continue,
+                        Added::Full if !enough => return truncated(head, body).await,
+                        _ => return answered(head, body).await,
                     }
-                    if enough {
-                        return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
-                    }
-                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: true });
                 }
-                Ok(Ok(None)) => {
-                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
-                }
+                Ok(Ok(None)) => return answered(head, body).await,
                 // The page of a live stream ends here: nothing came for a while, or it was read for long enough.
-                Err(_) if page.is_some() => {
-                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
-                }
-                Ok(Err(error)) if error.is_timeout() && page.is_some() => {
-                    return Exchanged::Answer(HttpAnswer { status, headers, body: body.take(), truncated: false });
-                }
+                Err(_) if page.is_some() => return answered(head, body).await,
+                Ok(Err(error)) if error.is_timeout() && page.is_some() => return answered(head, body).await,
                 Ok(Err(error)) if error.is_timeout() => ("timeout_total", "the answer took too long".to_owned()),
                 Ok(Err(error)) => ("answer_cut", format!("the answer was cut: {}", innermost(&error))),
                 Err(_) => ("timeout_idle", format!("the answer stalled for {} s", self.idle.as_secs_f64())),
             };
             let problem = Problem::new(code, reason);
-            let part = HttpAnswer { status, headers, body: body.take(), truncated: true };
+            let part = HttpAnswer { body: body.cut().await, truncated: true, ..head };
             return Exchanged::Lost { evidence: Evidence::Unknown, problem, part: Some(part) };
         }
     }
@@ -302,6 +302,24 @@ impl Client {
     }
 }
 
+/// An answer of which nothing but its head has come.
+fn head(response: &reqwest::Response) -> HttpAnswer {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    HttpAnswer { status: response.status().as_u16(), headers, body: Bytes::new(), kept: None, truncated: false }
+}
+
+async fn answered(head: HttpAnswer, body: Body) -> Exchanged {
+    match body.whole().await {
+        Ok((body, kept)) => Exchanged::Answer(HttpAnswer { body, kept, ..head }),
+        Err(error) => Exchanged::Unkept { error, head },
+    }
+}
+
+async fn truncated(head: HttpAnswer, body: Body) -> Exchanged {
+    Exchanged::Answer(HttpAnswer { body: body.cut().await, truncated: true, ..head })
+}
+
 /// Gives a request a form as its body, with its length: services refuse uploads in chunks.
 fn attach(built: &mut reqwest::Request, written: Written) {
     let headers = built.headers_mut();
@@ -310,41 +328,6 @@ fn attach(built: &mut reqwest::Request, written: Written) {
         headers.insert(CONTENT_TYPE, content_type);
     }
     *built.body_mut() = Some(reqwest::Body::wrap_stream(written.into_stream()));
-}
-
-/// A body read under a cap. Most answers are one chunk, which is then taken without a copy.
-struct Collected {
-    first: Bytes,
-    rest: BytesMut,
-    room: u64,
-}
-
-impl Collected {
-    fn new(cap: u64) -> Self {
-        Self { first: Bytes::new(), rest: BytesMut::new(), room: cap }
-    }
-
-    /// Adds a chunk; `false` where the cap was passed, with the body filled up to it.
-    fn add(&mut self, mut chunk: Bytes) -> bool {
-        let fits = chunk.len() as u64 <= self.room;
-        if !fits {
-            chunk.truncate(usize::try_from(self.room).unwrap_or(usize::MAX));
-        }
-        self.room -= chunk.len() as u64;
-        if self.first.is_empty() && self.rest.is_empty() {
-            self.first = chunk;
-            return fits;
-        }
-        if self.rest.is_empty() {
-            self.rest.extend_from_slice(&std::mem::take(&mut self.first));
-        }
-        self.rest.extend_from_slice(&chunk);
-        fits
-    }
-
-    fn take(self) -> Bytes {
-        if self.rest.is_empty() { self.first } else { self.rest.freeze() }
-    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]

@@ -3,30 +3,29 @@
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use model::Problem;
+use model::driver::Kept;
 use model::form::{Content, FileSource, Form};
 use std::collections::VecDeque;
-use std::io;
-use store::blobs::{BlobId, Blobs};
+use std::io::{self, Read};
+use store::StoreError;
 use tokio::io::AsyncReadExt;
 
 /// How much of a file is read at a time.
 const PIECE: usize = 64 << 10;
 
-/// Where the files of forms lie.
+/// Where files lie: those of forms, and those that answers are.
 pub trait Files: Send + Sync {
     /// Opens a file by the id of its blob.
     ///
     /// # Errors
     /// It is not there, or cannot be read.
     fn open(&self, id: &str) -> Result<std::fs::File, Problem>;
-}
 
-impl Files for Blobs {
-    fn open(&self, id: &str) -> Result<std::fs::File, Problem> {
-        let parsed = BlobId::parse(id);
-        let parsed = parsed.ok_or_else(|| Problem::new("blob_missing", format!("\"{id}\" is the id of no blob")))?;
-        Blobs::open(self, &parsed).map_err(|error| error.problem())
-    }
+    /// Reads to the end and keeps what came; durable when it returns `Ok`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The reader's, after which nothing of it is left, or the disk's.
+    fn keep(&self, from: &mut dyn Read) -> Result<Kept, StoreError>;
 }
 
 /// A form, ready to be sent.

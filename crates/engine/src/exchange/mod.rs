@@ -4,6 +4,7 @@
 //! repeats, redirects or asks a proxy of the environment.
 
 mod address;
+mod body;
 mod client;
 mod form;
 mod live;

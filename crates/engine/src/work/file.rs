@@ -1,31 +1,15 @@
-//! Files that come as answers are kept beside the store; payloads name them.
+//! Answers that are files: what names them in payloads, and their lines.
 
-use super::dispatch::Shared;
-use super::keep::keep;
-use bytes::Bytes;
 use model::driver::Kept;
 use model::http::FileAnswer;
-use model::{Evidence, HttpAnswer, Millis, Problem, Reading};
+use model::{HttpAnswer, Problem, Reading};
 use serde_json::{Value, json};
-use store::StoreError;
-use store::blobs::Blobs;
 
-/// Where the answer is a file: keeps it, and puts what stands for it in its place.
-pub(super) async fn keep_file(shared: &Shared, answer: &HttpAnswer, reading: &mut Reading) {
-    let Some(file) = reading.file.take() else { return };
-    let (blobs, body, now) = (shared.parts.store.blob_folder().clone(), answer.body.clone(), shared.now());
-    let kept = tokio::task::spawn_blocking(move || stand_in(&blobs, &body, &file, now)).await;
-    match kept.unwrap_or(Err(StoreError::Closed)) {
-        Ok(value) => {
-            reading.answer = value;
-            reading.folded = true;
-        }
-        Err(error) => {
-            // What came cannot be kept, so nothing more is sent; whether to ask again is for a person to say.
-            reading.evidence = Evidence::Unknown;
-            reading.problem = Some(error.problem());
-            shared.signals.fail(error);
-        }
+/// Where the answer is a file that was kept: puts what stands for it in its place.
+pub(super) fn name_file(answer: &HttpAnswer, reading: &mut Reading) {
+    if let (Some(file), Some(kept)) = (reading.file.take(), &answer.kept) {
+        reading.answer = stand_in(kept, &file);
+        reading.folded = true;
     }
 }
 
@@ -53,11 +37,11 @@ pub(super) fn read_lines(answer: &HttpAnswer, reading: &mut Reading) {
     }
 }
 
-fn stand_in(blobs: &Blobs, body: &Bytes, file: &FileAnswer, now: Millis) -> Result<Value, StoreError> {
-    let Kept { id, size, sha256 } = keep(blobs, now, &mut body.as_ref())?;
+fn stand_in(kept: &Kept, file: &FileAnswer) -> Value {
+    let Kept { id, size, sha256 } = kept;
     let mut value = json!({ "$blob": id, "size": size, "media_type": file.media_type, "sha256": sha256 });
     if let Some(name) = &file.filename {
         value["filename"] = name.as_str().into();
     }
-    Ok(value)
+    value
 }

@@ -6,7 +6,8 @@
 use super::answered::{self, Kept};
 use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
-use super::file::{keep_file, read_lines};
+use super::file::{name_file, read_lines};
+use super::keep::AnswerFiles;
 use super::settle::Outcome;
 use super::wait::{self, Waiting};
 use crate::crash;
@@ -18,7 +19,7 @@ use model::definition::AnswerAs;
 use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, Usage};
 use serde_json::Value;
 use std::sync::Arc;
-use store::{AttemptEnd, Claim, Next, Start};
+use store::{AttemptEnd, Claim, Next, Start, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 pub(super) struct HttpLane {
@@ -140,12 +141,14 @@ impl HttpLane {
         let PushTarget::Http(push) = &self.flow.target else { return };
         let Ready { claim, request, mut prepared, waiting, .. } = ready;
         let noticed = std::mem::take(&mut prepared.warnings);
+        // Lines are read where they can be told apart: in memory.
+        prepared.http.keep &= push.answer_as != AnswerAs::Lines;
         let asked = if waiting.is_some() { wait::asked(push).ok() } else { None };
         let operation = asked.as_ref().unwrap_or(&push.operation);
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
         let exchanged = push
             .client
-            .exchange(&prepared.http, operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
+            .exchange(&prepared.http, operation.credential(), Some(&id), &AnswerFiles::of(&self.shared))
             .await;
         drop(permits);
         let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting, noticed }, exchanged).await;
@@ -159,7 +162,7 @@ impl HttpLane {
         let repeated = claim.token.attempt > 1;
         let (mut end, answer, final_problem) = match exchanged {
             Exchanged::Answer(answer) => {
-                let (mut end, answer, bad) = self.read_answer(push, operation, &claim, &answer, repeated).await;
+                let (mut end, answer, bad) = self.read_answer(push, operation, &claim, &answer, repeated);
                 end.usage = used(&push.client, operation, &request, &end, &answer);
                 (end, answer, bad)
             }
@@ -172,6 +175,7 @@ impl HttpLane {
                 }
                 (end, Value::Null, false)
             }
+            Exchanged::Unkept { error, head } => (unkept(&self.shared, &claim, error, &head), Value::Null, false),
         };
         let case = Case { effect, evidence: end.evidence, final_problem, tries: claim.tries };
         let mut next = decide(case, &self.flow.policy, now, self.shared.parts.random.fraction());
@@ -198,7 +202,7 @@ impl HttpLane {
         Ended { claim, request: Some(started), answer, end, next, resume }
     }
 
-    async fn read_answer(
+    fn read_answer(
         &self,
         push: &HttpPush,
         operation: &dyn Operation,
@@ -216,7 +220,7 @@ impl HttpLane {
         if push.answer_as == AnswerAs::Lines {
             read_lines(answer, &mut reading);
         }
-        keep_file(&self.shared, answer, &mut reading).await;
+        name_file(answer, &mut reading);
         let end = answered_end(claim.token.attempt, self.shared.now(), answer, &reading);
         let bad = reading.problem.as_ref().is_some_and(Problem::is_error) && reading.evidence == Evidence::Answered;
         (end, reading.answer, bad || reading.permanent)
@@ -337,6 +341,14 @@ pub(super) fn answered_end(number: u32, now: Millis, answer: &HttpAnswer, readin
         usage: None,
         request: None,
     }
+}
+
+/// The end of a call whose answer could not be kept. Nothing more is sent; whether to ask again is for a person to say.
+pub(super) fn unkept(shared: &Shared, claim: &Claim, error: StoreError, head: &HttpAnswer) -> AttemptEnd {
+    let mut end = plain_end(claim.token.attempt, shared.now(), Evidence::Unknown, Some(error.problem()));
+    (end.status, end.headers) = (Some(head.status), Some(redact_headers(&head.headers)));
+    shared.signals.fail(error);
+    end
 }
 
 /// What a call used, where it was answered.

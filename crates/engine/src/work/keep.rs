@@ -2,10 +2,12 @@
 
 use super::conclude::made_from;
 use super::dispatch::Shared;
+use crate::exchange::Files;
 use bytes::Bytes;
 use model::driver::{Keep, Kept};
 use model::{Millis, Problem, TaskState};
 use sha2::{Digest, Sha256};
+use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use store::blobs::{BlobId, Blobs};
@@ -35,8 +37,33 @@ impl Keep for BlobKeeper {
     }
 }
 
+/// The blobs of a store, for one exchange.
+pub(super) struct AnswerFiles {
+    blobs: Blobs,
+    /// The age of what is kept counts from here.
+    at: Millis,
+}
+
+impl AnswerFiles {
+    pub(super) fn of(shared: &Shared) -> Arc<dyn Files> {
+        Arc::new(Self { blobs: shared.parts.store.blob_folder().clone(), at: shared.now() })
+    }
+}
+
+impl Files for AnswerFiles {
+    fn open(&self, id: &str) -> Result<File, Problem> {
+        let parsed = BlobId::parse(id);
+        let parsed = parsed.ok_or_else(|| Problem::new("blob_missing", format!("\"{id}\" is the id of no blob")))?;
+        self.blobs.open(&parsed).map_err(|error| error.problem())
+    }
+
+    fn keep(&self, from: &mut dyn Read) -> Result<Kept, StoreError> {
+        keep(&self.blobs, self.at, from)
+    }
+}
+
 /// Writes a blob and hashes it on the way.
-pub(super) fn keep(blobs: &Blobs, now: Millis, from: &mut dyn Read) -> Result<Kept, StoreError> {
+fn keep(blobs: &Blobs, now: Millis, from: &mut dyn Read) -> Result<Kept, StoreError> {
     let mut from = Hashed { from, hash: Sha256::new() };
     let (id, size) = blobs.create(now, &mut from)?;
     let sha256 = from.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();

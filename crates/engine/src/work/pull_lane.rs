@@ -2,9 +2,9 @@
 
 use super::conclude::{fed, plain_end};
 use super::dispatch::Shared;
-use super::file::keep_file;
-use super::http_lane::{answered_end, joined, used};
-use super::keep::{BlobKeeper, in_one, left_out};
+use super::file::name_file;
+use super::http_lane::{answered_end, joined, unkept, used};
+use super::keep::{AnswerFiles, BlobKeeper, in_one, left_out};
 use super::settle::Outcome;
 use crate::decide::{Case, Policy, decide};
 use crate::exchange::Exchanged;
@@ -231,12 +231,12 @@ impl PullLane {
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
         let exchanged = pull
             .client
-            .exchange(&prepared.http, pull.operation.credential(), Some(&id), self.shared.parts.store.blob_folder())
+            .exchange(&prepared.http, pull.operation.credential(), Some(&id), &AnswerFiles::of(&self.shared))
             .await;
-        self.read_page(claim, pull, &request, exchanged, &left, room).await.map(Some)
+        self.read_page(claim, pull, &request, exchanged, &left, room).map(Some)
     }
 
-    async fn read_page(
+    fn read_page(
         &self,
         claim: &Claim,
         pull: &HttpPull,
@@ -254,9 +254,13 @@ impl PullLane {
                 end.status = part.map(|part| part.status);
                 return Err(Stopped { end: Box::new(end), effect, final_problem: false });
             }
+            Exchanged::Unkept { error, head } => {
+                let end = Box::new(unkept(&self.shared, claim, error, &head));
+                return Err(Stopped { end, effect, final_problem: false });
+            }
         };
         let mut reading = pull.operation.read(&answer);
-        keep_file(&self.shared, &answer, &mut reading).await;
+        name_file(&answer, &mut reading);
         let mut end = answered_end(claim.token.attempt, now, &answer, &reading);
         end.usage = used(&pull.client, pull.operation.as_ref(), request, &end, &reading.answer);
         let bad = reading.problem.as_ref().is_some_and(Problem::is_error);

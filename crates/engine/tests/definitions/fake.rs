@@ -74,6 +74,7 @@ impl Operation for Model {
             body: None,
             form: None,
             until: None,
+            keep: false,
         };
         Ok(Prepared { http, warnings: Vec::new() })
     }
