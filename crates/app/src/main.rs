@@ -2,6 +2,7 @@
 
 mod cli;
 mod exit;
+mod imports;
 mod parts;
 mod print;
 mod settings;

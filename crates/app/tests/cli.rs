@@ -96,6 +96,7 @@ fn help_names_every_command() {
 
     Commands:
       entities   Lists the operations of the Mistral API, or shows one
+      catalogue  Takes newer documents of the API into use
       call       Makes one call and prints its answer. Nothing is stored
       plan       Shows what applying definitions would change
       apply      Applies definitions: all of them or none

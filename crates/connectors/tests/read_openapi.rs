@@ -306,7 +306,7 @@ operations:
     body: [{set: {at: /deprecated, to: true}}]
     answers: [{status: 202}]
 ";
-    let Reading { catalogue, gaps } = read_text(&shop().to_string(), overrides).unwrap();
+    let Reading { catalogue, gaps, .. } = read_text(&shop().to_string(), overrides).unwrap();
     assert_eq!(gaps, []);
     let order = catalogue.find(None, "retrieve order").unwrap();
     assert_eq!((order.items.as_deref(), order.replaced_by.as_deref()), (Some("/lines"), Some("Ask")));

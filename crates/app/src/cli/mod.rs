@@ -3,6 +3,7 @@
 mod apply;
 mod call;
 mod call_files;
+mod catalogue;
 mod demo;
 mod entities;
 mod export;
@@ -15,6 +16,7 @@ mod tasks;
 mod usage;
 
 use crate::exit::Exit;
+use crate::imports::{Imports, use_imported};
 use crate::print::{Printer, time};
 use crate::settings;
 use clap::{Parser, Subcommand};
@@ -56,6 +58,8 @@ Exit codes:
 enum Command {
     /// Lists the operations of the Mistral API, or shows one.
     Entities(entities::Entities),
+    /// Takes newer documents of the API into use.
+    Catalogue(catalogue::CatalogueVerb),
     /// Makes one call and prints its answer. Nothing is stored.
     Call(Box<call::Call>),
     /// Shows what applying definitions would change.
@@ -136,7 +140,13 @@ pub(crate) fn open_engine_store(folder: &std::path::Path) -> Result<Arc<dyn Stor
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data };
+    let imported = match cli.command {
+        // These look at imports themselves, and set right what is wrong with them; the demo is one of the program alone.
+        Command::Catalogue(_) | Command::Demo(_) => Ok(()),
+        _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
+    };
     let ended = match cli.command {
+        _ if imported.is_err() => imported.map(|()| Exit::Done),
         // These need no runtime, and so start at once.
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
@@ -146,8 +156,20 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             context.printer.problems(&failure.problems);
+            say_import(&context, &failure.problems);
             failure.exit.into()
         }
+    }
+}
+
+/// An operation may be missing because of what was imported.
+fn say_import(context: &Context, problems: &[Problem]) {
+    if problems.iter().any(|problem| problem.code == "entity_unknown")
+        && let Ok(imports) = Imports::read(&context.data())
+        && let Some(import) = imports.current()
+    {
+        let (number, file) = (import.number, &import.file);
+        context.printer.say(&format!("import {number} ({file}) is in use; tramontane catalogue undo goes back"));
     }
 }
 
@@ -170,6 +192,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
         match verb {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
+            Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
             Command::Apply(verb) => verb.run(context).await,

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod build;
 pub mod catalogue;
 mod close;
+pub mod diff;
 pub mod embedded;
 pub mod encode;
 pub mod events;

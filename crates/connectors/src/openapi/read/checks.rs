@@ -56,7 +56,7 @@ pub(super) fn sound(entries: &[Entry], schemas: &BTreeMap<String, Value>) -> Res
     let draft = Checker::compile(&json!({ "$ref": "https://json-schema.org/draft/2020-12/schema" }))?;
     let check = |schema: &Value, place: &str| match draft.problems(schema).into_iter().next() {
         Some(problem) => Err(wrong(&format!("{place}{}", problem.place), problem.reason)),
-        None => Ok(()),
+        None => patterns(schema, place),
     };
     let mut weights = Weights { schemas, known: BTreeMap::new(), open: BTreeSet::new() };
     for (name, schema) in schemas {
@@ -72,6 +72,17 @@ pub(super) fn sound(entries: &[Entry], schemas: &BTreeMap<String, Value>) -> Res
         }
     }
     Ok(())
+}
+
+/// Checks that every pattern in a schema is one: a wrong one would only show when a value is checked.
+fn patterns(schema: &Value, place: &str) -> Result<(), Problem> {
+    let Value::Object(object) = schema else { return Ok(()) };
+    let named = object.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    for pattern in named.map(String::as_str).chain(object.get("pattern").and_then(Value::as_str)) {
+        let alone = json!({ "pattern": pattern });
+        Checker::compile(&alone).map_err(|_| wrong(place, format!("the pattern \"{pattern}\" is not understood")))?;
+    }
+    inner(object).try_for_each(|(_, schema)| patterns(schema, place))
 }
 
 /// How many schemas look at one and the same value, counted through references.

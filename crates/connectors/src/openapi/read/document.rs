@@ -25,6 +25,9 @@ pub fn parse(text: &str) -> Result<Value, Problem> {
     if text.len() > MAX_BYTES {
         return Err(unreadable(format!("the document is larger than {} MiB", MAX_BYTES >> 20)));
     }
+    if text.trim().is_empty() {
+        return Err(unreadable("the document is empty".to_owned()));
+    }
     let left = Cell::new(MAX_VALUES);
     let seed = Strict { left: &left };
     if text.trim_start().starts_with('{') {

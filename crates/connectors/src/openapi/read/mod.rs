@@ -13,11 +13,13 @@ mod repair;
 mod twins;
 mod waits;
 
+pub use document::MAX_BYTES;
+
 use super::catalogue::{Catalogue, Entry, Source};
 use clean::Cleaner;
-use model::Problem;
+use model::{Problem, Severity};
 use node::Node;
-use operations::Reader;
+use operations::{Credentials, Reader};
 use overrides::Overrides;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
@@ -42,6 +44,8 @@ pub struct Reading {
     /// Warnings `override_missing`: operations without a title, a summary or (but for GETs) an effect of our own. They
     /// carry the document's short title, and the effect that is never repeated on its own.
     pub gaps: Vec<Problem>,
+    /// Warnings of [`read_newer`]: what fits no more and was left out.
+    pub left_out: Vec<Problem>,
 }
 
 /// Reads a document and the overrides that belong to it.
@@ -50,18 +54,27 @@ pub struct Reading {
 /// `document_unreadable`; `openapi_not_understood`, with a JSON pointer into the document; `override_unfit`, with a
 /// dotted place in the overrides, for every override that fits nothing.
 pub fn read(document: &Document<'_>, overrides: &str) -> Result<Reading, Vec<Problem>> {
+    let reading = read_newer(document, overrides)?;
+    if reading.left_out.is_empty() {
+        return Ok(reading);
+    }
+    Err(reading.left_out.into_iter().map(|problem| Problem { severity: Severity::Error, ..problem }).collect())
+}
+
+/// Reads a document that is newer than the overrides: those that fit nothing are left out, each with a warning.
+///
+/// # Errors
+/// As [`read`], but for overrides that fit nothing.
+pub fn read_newer(document: &Document<'_>, overrides: &str) -> Result<Reading, Vec<Problem>> {
     let overrides = Overrides::parse(overrides)?;
     let one = |problem| vec![problem];
     let mut draft = draft(document, &overrides).map_err(one)?;
-    let mut problems = Vec::new();
-    overrides.repair(&mut draft.schemas, &mut problems);
-    overrides.complete(&mut draft.entries, &draft.schemas, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    let mut left_out = std::mem::take(&mut draft.unknown_credentials);
+    overrides.repair(&mut draft.schemas, &mut left_out);
+    overrides.complete(&mut draft.entries, &draft.schemas, &mut left_out);
     let gaps = overrides.gaps(&draft.entries);
     let catalogue = finish(draft).map_err(one)?;
-    Ok(Reading { catalogue, gaps })
+    Ok(Reading { catalogue, gaps, left_out: left_out.into_iter().map(Problem::warning).collect() })
 }
 
 /// What the document says, before anything is repaired.
@@ -69,6 +82,8 @@ struct Draft {
     source: Source,
     entries: Vec<Entry>,
     schemas: BTreeMap<String, Value>,
+    /// Operations whose security scheme is not known. They ask for the normal key.
+    unknown_credentials: Vec<Problem>,
 }
 
 fn draft(document: &Document<'_>, overrides: &Overrides) -> Result<Draft, Problem> {
@@ -76,17 +91,19 @@ fn draft(document: &Document<'_>, overrides: &Overrides) -> Result<Draft, Proble
     let root = Node::root(&value);
     let version = header(&root)?;
     let mut cleaner = Cleaner::new(&root)?;
-    let found = Reader { root: &root, cleaner: &mut cleaner, credentials: &overrides.credentials }.operations()?;
+    let mut unknown = Vec::new();
+    let credentials = Credentials { known: &overrides.credentials, unknown: &mut unknown };
+    let found = Reader { root: &root, cleaner: &mut cleaner, credentials }.operations()?;
     let (file, sha256) = (document.file.to_owned(), document.sha256.to_owned());
     let source = Source { file, sha256, version, operations: found.len() };
     let mut schemas = cleaner.schemas;
     let entries = twins::fold(found, &mut schemas)?;
     let schemas = checks::reachable(&entries, schemas)?;
-    Ok(Draft { source, entries, schemas })
+    Ok(Draft { source, entries, schemas, unknown_credentials: unknown })
 }
 
 fn finish(draft: Draft) -> Result<Catalogue, Problem> {
-    let Draft { source, mut entries, schemas } = draft;
+    let Draft { source, mut entries, schemas, .. } = draft;
     distinguish(&mut entries);
     let schemas = checks::reachable(&entries, schemas)?;
     checks::sound(&entries, &schemas)?;

@@ -39,8 +39,15 @@ pub(super) struct Found {
 pub(super) struct Reader<'r, 'a> {
     pub(super) root: &'r Node<'a>,
     pub(super) cleaner: &'r mut Cleaner<'a>,
-    /// Names of security schemes, and what they are to us.
-    pub(super) credentials: &'r BTreeMap<String, Credential>,
+    pub(super) credentials: Credentials<'r>,
+}
+
+/// What security schemes are to us.
+pub(super) struct Credentials<'r> {
+    /// By the scheme's name.
+    pub(super) known: &'r BTreeMap<String, Credential>,
+    /// Where others stand.
+    pub(super) unknown: &'r mut Vec<Problem>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -266,7 +273,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(answers)
     }
 
-    fn credential(&self, node: &Node<'a>) -> Result<Credential, Problem> {
+    fn credential(&mut self, node: &Node<'a>) -> Result<Credential, Problem> {
         let Some(security) = node.get("security").or_else(|| self.root.get("security")) else {
             return Ok(Credential::ApiKey);
         };
@@ -277,12 +284,12 @@ impl<'a> Reader<'_, 'a> {
         let (Some((name, scheme)), None) = (schemes.next(), schemes.next()) else {
             return Err(first.problem("one security scheme is expected"));
         };
-        let known = self.credentials.get(name).copied();
-        known.ok_or_else(|| {
-            scheme
-                .problem(format!("the security scheme \"{name}\" is not known"))
-                .hint("name its kind in the overrides, under credentials")
-        })
+        if let Some(known) = self.credentials.known.get(name) {
+            return Ok(*known);
+        }
+        let reason = format!("the security scheme \"{name}\" is not known");
+        self.credentials.unknown.push(scheme.problem(reason).hint("name its kind in the overrides, under credentials"));
+        Ok(Credential::ApiKey)
     }
 }
 

@@ -101,7 +101,7 @@ impl Overrides {
         let titles: BTreeSet<String> = entries.iter().map(|entry| entry.title.clone()).collect();
         check_waits(entries, schemas, problems);
         for entry in entries {
-            if let Some(title) = entry.replaced_by.as_ref().filter(|title| !titles.contains(*title)) {
+            if let Some(title) = entry.replaced_by.take_if(|title| !titles.contains(title)) {
                 let place = format!("operations.{}.replaced_by", signature(entry.method, &entry.path));
                 problems.push(unfit(&place, &format!("no operation is called \"{title}\"")));
             }
@@ -161,11 +161,16 @@ impl Facts {
         entry.paging.clone_from(&self.paging);
         entry.items.clone_from(&self.items);
         entry.wait.clone_from(&self.wait);
+        let before = problems.len();
         let mut wrong = |member: &str, reason: String| problems.push(unfit(&format!("{place}.{member}"), &reason));
         if self.paging.is_some() && self.items.is_none() {
             wrong("items", "a paged list must say where its items are".to_owned());
         }
         check_list(entry, schemas, &mut wrong);
+        if problems.len() > before {
+            // Half of what is known of a list is worse than nothing: pages would be missed without a word.
+            (entry.paging, entry.items) = (None, None);
+        }
     }
 }
 

@@ -5,11 +5,14 @@ use super::operations::{Found, sort, streams};
 use crate::openapi::catalogue::{Body, Entry, Stream};
 use crate::openapi::schemas::COMPONENT;
 use model::Problem;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Deepest nesting that two schemas are compared to. Schemas that refer to themselves reach it.
 const MAX_DEPTH: usize = 200;
+
+/// Most schemas that are compared for one pair of twins. The largest known pair has about 2,000.
+const MAX_COMPARED: usize = 100_000;
 
 /// One entry per method and path, sorted by path, then method.
 pub(super) fn fold(found: Vec<Found>, schemas: &mut BTreeMap<String, Value>) -> Result<Vec<Entry>, Problem> {
@@ -61,7 +64,7 @@ fn fold_two(base: Found, twin: Found, schemas: &mut BTreeMap<String, Value>) -> 
 fn fold_bodies(base: Value, twin: &Value, schemas: &mut BTreeMap<String, Value>) -> Option<Value> {
     let name = component(&base).map(str::to_owned);
     let schema = name.as_ref().map_or(Some(&base), |name| schemas.get(name))?;
-    let folded = fold_schemas(schema, resolve(twin, schemas)?, schemas, MAX_DEPTH)?;
+    let folded = Folding { schemas, left: MAX_COMPARED }.fold(schema, resolve(twin, schemas)?, MAX_DEPTH)?;
     match name {
         Some(name) => {
             schemas.insert(name, folded);
@@ -71,34 +74,41 @@ fn fold_bodies(base: Value, twin: &Value, schemas: &mut BTreeMap<String, Value>)
     }
 }
 
-/// The base where both say the same. Where one allows only false and the other only true, this is the switch of
-/// the stream: any boolean is allowed, false being the default.
-fn fold_schemas(base: &Value, twin: &Value, schemas: &BTreeMap<String, Value>, depth: usize) -> Option<Value> {
-    let depth = depth.checked_sub(1)?;
-    if base == twin {
-        return Some(base.clone());
-    }
-    if component(base).is_some() && component(twin).is_some() {
-        let same = fold_schemas(resolve(base, schemas)?, resolve(twin, schemas)?, schemas, depth)?;
-        return (&same == resolve(base, schemas)?).then(|| base.clone());
-    }
-    match (base, twin) {
-        (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
-            if (only_boolean(base), only_boolean(twin)) == (Some(false), Some(true)) {
-                return Some(json!({ "type": "boolean", "default": false }));
-            }
-            let members = one
-                .iter()
-                .map(|(key, value)| Some((key.clone(), fold_schemas(value, other.get(key)?, schemas, depth)?)));
-            members.collect::<Option<_>>().map(Value::Object)
+struct Folding<'a> {
+    schemas: &'a BTreeMap<String, Value>,
+    left: usize,
+}
+
+impl Folding<'_> {
+    /// The base where both say the same. Where one allows only false and the other only true, this is the switch of
+    /// the stream: any boolean is allowed, false being the default.
+    fn fold(&mut self, base: &Value, twin: &Value, depth: usize) -> Option<Value> {
+        let depth = depth.checked_sub(1)?;
+        self.left = self.left.checked_sub(1)?;
+        if base == twin {
+            return Some(base.clone());
         }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => one
-            .iter()
-            .zip(other)
-            .map(|(a, b)| fold_schemas(a, b, schemas, depth))
-            .collect::<Option<_>>()
-            .map(Value::Array),
-        _ => None,
+        if component(base).is_some() && component(twin).is_some() {
+            let resolved = resolve(base, self.schemas)?;
+            let same = self.fold(resolved, resolve(twin, self.schemas)?, depth)?;
+            return (&same == resolved).then(|| base.clone());
+        }
+        match (base, twin) {
+            (Value::Object(one), Value::Object(other)) if one.len() == other.len() => {
+                if (only_boolean(base), only_boolean(twin)) == (Some(false), Some(true)) {
+                    return Some(json!({ "type": "boolean", "default": false }));
+                }
+                let mut members = Map::new();
+                for (key, value) in one {
+                    members.insert(key.clone(), self.fold(value, other.get(key)?, depth)?);
+                }
+                Some(Value::Object(members))
+            }
+            (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+                one.iter().zip(other).map(|(a, b)| self.fold(a, b, depth)).collect::<Option<_>>().map(Value::Array)
+            }
+            _ => None,
+        }
     }
 }
 
