@@ -46,6 +46,16 @@ pub(crate) fn run(
     Ok(job)
 }
 
+/// A job with the lines of its results in it, where it has some.
+pub(crate) fn inline(answer: Answer, files: &Files) -> Answer {
+    let Ok(mut job) = serde_json::from_slice::<Value>(&answer.body) else { return answer };
+    let file = job["output_file"].as_str().and_then(|id| files.bytes(id).ok());
+    let Some(file) = file.filter(|_| answer.status == 200) else { return answer };
+    let lines = file.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    job["outputs"] = lines.collect::<Vec<Value>>().into();
+    Answer::json(answer.status, &job)
+}
+
 /// A job as it is `age` milliseconds after its start, or after the wish that it end.
 pub(crate) fn at_age(job: &mut Map<String, Value>, age: u64) {
     let cancelled = job.get("cancelled") == Some(&Value::Bool(true));

@@ -20,13 +20,14 @@ pub(crate) struct Judged<'r> {
     query: Map<String, Value>,
     payload: Value,
     files: Vec<Part>,
+    last_event_id: Option<&'r str>,
     base: &'r str,
 }
 
 impl<'r> Judged<'r> {
     /// A request that has nothing but a body.
     pub(crate) fn of_body(payload: Value, base: &'r str) -> Self {
-        Self { slots: Vec::new(), query: Map::new(), payload, files: Vec::new(), base }
+        Self { slots: Vec::new(), query: Map::new(), payload, files: Vec::new(), last_event_id: None, base }
     }
 
     /// What stands in a slot of the path; empty where the path has no such slot.
@@ -52,6 +53,11 @@ impl<'r> Judged<'r> {
     /// A file of a multipart body.
     pub(crate) fn file(&self, name: &str) -> Option<&Part> {
         self.files.iter().find(|part| part.name == name)
+    }
+
+    /// The last event of a stream that the client has seen.
+    pub(crate) fn last_event_id(&self) -> Option<&'r str> {
+        self.last_event_id
     }
 
     /// Our own address, without a slash at the end.
@@ -103,7 +109,8 @@ pub(crate) fn judge<'r>(
     let query = query(catalogue, operation, asked.query, &mut problems);
     let (payload, files) = body(catalogue, operation, asked, &mut problems);
     if problems.is_empty() {
-        Ok(Judged { slots, query, payload, files, base: asked.base })
+        let last_event_id = asked.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+        Ok(Judged { slots, query, payload, files, last_event_id, base: asked.base })
     } else {
         Err(Refusal::Invalid(problems))
     }

@@ -6,7 +6,9 @@
 //! The same request gets the same answer, as far as state allows. Nothing is kept on disk but the ledger.
 
 mod answer;
+mod audio;
 mod batch;
+mod classifier;
 mod clock;
 mod completion;
 mod conversations;
@@ -19,6 +21,7 @@ mod listen;
 mod mistakes;
 mod multipart;
 mod objects;
+mod ocr;
 mod operation;
 mod outgoing;
 mod paging;

@@ -52,6 +52,13 @@ pub(crate) enum Handler {
     FileContent,
     FileUrl,
     Embeddings,
+    Ocr,
+    /// Moderation, of texts and of conversations.
+    Moderation,
+    /// Classification, of texts and of conversations.
+    Classification,
+    Transcription,
+    Speech,
     /// The start, the continuation or the restart of a conversation.
     Conversation,
     /// An example of the answer's schema.
@@ -59,8 +66,15 @@ pub(crate) enum Handler {
 }
 
 /// Operations with a handler of their own.
-pub(crate) const HANDLERS: [(Method, &str, Handler); 19] = [
+pub(crate) const HANDLERS: [(Method, &str, Handler); 26] = [
     (Method::Post, "/v1/embeddings", Handler::Embeddings),
+    (Method::Post, "/v1/ocr", Handler::Ocr),
+    (Method::Post, "/v1/moderations", Handler::Moderation),
+    (Method::Post, "/v1/chat/moderations", Handler::Moderation),
+    (Method::Post, "/v1/classifications", Handler::Classification),
+    (Method::Post, "/v1/chat/classifications", Handler::Classification),
+    (Method::Post, "/v1/audio/transcriptions", Handler::Transcription),
+    (Method::Post, "/v1/audio/speech", Handler::Speech),
     (Method::Post, "/v1/conversations", Handler::Conversation),
     (Method::Post, "/v1/conversations/{conversation_id}", Handler::Conversation),
     (Method::Post, "/v1/conversations/{conversation_id}/restart", Handler::Conversation),

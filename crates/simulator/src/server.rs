@@ -10,7 +10,9 @@ use crate::outgoing::{Outbox, Outgoing};
 use crate::refusal::{Form, Refusal};
 use crate::routes::Found;
 use crate::state::World;
-use crate::{Options, batch, completion, conversations, embeddings, faults, mistakes, stand_in};
+use crate::{
+    Options, audio, batch, classifier, completion, conversations, embeddings, faults, mistakes, ocr, stand_in,
+};
 use bytes::{Bytes, BytesMut};
 use connectors::openapi::catalogue::{Catalogue, Method, Stream};
 use http_body_util::BodyExt;
@@ -213,6 +215,11 @@ impl Server {
         match operation.handler {
             Handler::Completion => completion::answer(request.payload()),
             Handler::Embeddings => embeddings::answer(request.payload()),
+            Handler::Ocr => ocr::answer(files, request),
+            Handler::Moderation => Ok(classifier::moderate(request.payload())),
+            Handler::Classification => Ok(classifier::classify(request.payload())),
+            Handler::Transcription => audio::transcription(files, request),
+            Handler::Speech => Ok(audio::speech(request.payload())),
             Handler::Conversation => conversations::answer(&self.world.objects, request, self.options.clock.now()),
             Handler::ListModels => Ok(models.list(request)),
             Handler::RetrieveModel => models.retrieve(request),
@@ -231,7 +238,7 @@ impl Server {
                     return answer;
                 }
                 let number = stand_in::number(operation, path, query, request);
-                Ok(stand_in::answer(self.operations.catalogue, operation, request, number))
+                Ok(stand_in::answer(self.operations.catalogue, operation, request, path, number))
             }
         }
     }
@@ -268,7 +275,11 @@ impl Server {
             return Some(job.and_then(|job| objects::create_batch(asking, request, job)));
         }
         match &operation.part {
-            Some(part) => Some(objects::answer(asking, part, request)),
+            Some(part) => {
+                let inline = request.query("inline") == Some(&true.into());
+                let answer = objects::answer(asking, part, request);
+                Some(if inline { answer.map(|job| batch::inline(job, &self.world.files)) } else { answer })
+            }
             None if entry.paging.is_some() => Some(Ok(objects::list_of_nothing_made(asking, request, usize::MAX))),
             None => None,
         }

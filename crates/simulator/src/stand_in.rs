@@ -15,13 +15,14 @@ pub(crate) fn answer(
     catalogue: &Catalogue,
     operation: &Operation,
     request: &Judged<'_>,
+    path: &str,
     request_number: u64,
 ) -> Answer {
     let entry = operation.entry;
     let asked = request.payload().get("stream") == Some(&Value::Bool(true));
     if entry.stream == Stream::Always || (entry.stream == Stream::Optional && asked) {
         let schema = operation.answer_rule(catalogue).map(|(schema, _)| schema);
-        return streams::answer(&entry.path, schema, request, request_number);
+        return streams::live(schema, request, path);
     }
     let Some(declared) = entry.answers.first() else { return Answer::empty(204) };
     match (declared.media_type.as_deref(), operation.answer_rule(catalogue)) {

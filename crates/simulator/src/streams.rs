@@ -2,26 +2,9 @@
 
 use crate::answer::Answer;
 use crate::judge::Judged;
-use crate::words;
+use crate::{fingerprint, words};
 use connectors::openapi::example::{Fill, example};
 use serde_json::{Value, json};
-
-/// A whole stream: named events up to the one that ends it. A live stream has one event, an example of `schema`,
-/// and then ends.
-pub(crate) fn answer(path: &str, schema: Option<&Value>, request: &Judged<'_>, number: u64) -> Answer {
-    let text = words::reply("", number);
-    let events = if path.starts_with("/v1/audio/transcriptions") {
-        transcription(request, &text)
-    } else if path.starts_with("/v1/audio/speech") {
-        vec![
-            json!({"type": "speech.audio.delta", "audio_data": "AAAAAAAAAAA="}),
-            json!({"type": "speech.audio.done", "usage": usage(0, 8)}),
-        ]
-    } else {
-        return live(schema, number);
-    };
-    told(events)
-}
 
 /// Named events as a stream.
 pub(crate) fn told(events: Vec<Value>) -> Answer {
@@ -33,19 +16,29 @@ pub(crate) fn told(events: Vec<Value>) -> Answer {
     Answer::new(200, "text/event-stream; charset=utf-8", body)
 }
 
-/// The schema is of an envelope `{event, id, data}`. Errors are among its examples, but nothing fails here.
-fn live(schema: Option<&Value>, number: u64) -> Answer {
-    let mut body = String::from(": events\n\n");
+/// How many events a live stream has. The service keeps such streams open; here they end after the last one.
+const LIVE: u64 = 20;
+
+/// A live stream: examples of an envelope `{event, id, data}` with rising ids, from 1 on, after the one that the client
+/// has seen last. Errors are among the examples of the schema, but nothing fails here.
+pub(crate) fn live(schema: Option<&Value>, request: &Judged<'_>, path: &str) -> Answer {
+    let seen = request.last_event_id().or_else(|| request.query("last_event_id").and_then(Value::as_str));
+    let seen = seen.and_then(|id| id.trim().parse::<u64>().ok()).unwrap_or(0);
+    let first = request.query("start_seq").and_then(Value::as_u64).unwrap_or(0).max(seen.saturating_add(1));
     let fails = |event: &Value| event["event"] == "error" || event["data"].get("error").is_some();
-    let mut examples =
-        (0..64).map(|n| example(schema.unwrap_or(&Value::Null), number.wrapping_add(n), Fill::Everything));
-    if let Some(event) = examples.find(|event| event.is_object() && !fails(event)) {
-        for field in ["event", "id"] {
-            if let Some(text) = event[field].as_str() {
-                body.push_str(&format!("{field}: {text}\n"));
-            }
+    let seed = fingerprint::text_of(path);
+    let mut body = String::from(": events\n\n");
+    for id in first..=LIVE {
+        let draw =
+            |n| example(schema.unwrap_or(&Value::Null), fingerprint::mix(seed ^ id).wrapping_add(n), Fill::Everything);
+        let Some(mut event) = (0..64).map(draw).find(|event| event.is_object() && !fails(event)) else { continue };
+        if let Some(sequence) = event["data"].get_mut("broker_sequence") {
+            *sequence = id.into();
         }
-        body.push_str(&format!("data: {}\n\n", event["data"]));
+        if let Some(name) = event["event"].as_str() {
+            body.push_str(&format!("event: {name}\n"));
+        }
+        body.push_str(&format!("id: {id}\ndata: {}\n\n", event["data"]));
     }
     Answer::new(200, "text/event-stream; charset=utf-8", body)
 }
@@ -65,14 +58,6 @@ pub(crate) fn conversation(id: &str, output: &Value, text: &str, usage: &Value) 
         event
     }));
     events.push(json!({"type": "conversation.response.done", "created_at": at, "usage": usage}));
-    events
-}
-
-fn transcription(request: &Judged<'_>, text: &str) -> Vec<Value> {
-    let mut events = vec![json!({"type": "transcription.language", "audio_language": "en"})];
-    events.extend(words::tokens(text).map(|token| json!({"type": "transcription.text.delta", "text": token})));
-    events.push(json!({"type": "transcription.done", "model": request.payload()["model"], "text": text,
-        "language": "en", "segments": [], "usage": usage(0, words::count(text))}));
     events
 }
 

@@ -29,20 +29,40 @@ pub(crate) fn reply(question: &str, seed: u64) -> String {
     text.push_str(&question[..end]);
     text.push_str(if end < question.len() { "…”:" } else { "”:" });
     for _ in 0..3 + draw(3) {
-        for position in 0..5 + draw(7) {
-            let word = WORDS[draw(WORDS.len())];
-            text.push(' ');
-            if position == 0 {
-                let (head, tail) = word.split_at(1);
-                text.push_str(&head.to_uppercase());
-                text.push_str(tail);
-            } else {
-                text.push_str(word);
-            }
-        }
-        text.push('.');
+        text.push(' ');
+        sentence(&mut text, &mut draw);
     }
     text
+}
+
+/// So many sentences.
+pub(crate) fn prose(seed: u64, sentences: usize) -> String {
+    let mut random = seed;
+    let mut draw = |end: usize| {
+        random = mix(random);
+        usize::try_from(random % end as u64).unwrap_or(0)
+    };
+    let mut text = String::new();
+    for number in 0..sentences {
+        text.push_str(if number == 0 { "" } else { " " });
+        sentence(&mut text, &mut draw);
+    }
+    text
+}
+
+fn sentence(text: &mut String, draw: &mut impl FnMut(usize) -> usize) {
+    for position in 0..5 + draw(7) {
+        let word = WORDS[draw(WORDS.len())];
+        if position == 0 {
+            let (head, tail) = word.split_at(1);
+            text.push_str(&head.to_uppercase());
+            text.push_str(tail);
+        } else {
+            text.push(' ');
+            text.push_str(word);
+        }
+    }
+    text.push('.');
 }
 
 /// Longest token, in characters.

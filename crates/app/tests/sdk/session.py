@@ -3,6 +3,7 @@
 Each step prints its name before it runs, so the last line names the one that failed.
 """
 
+import base64
 import json
 import sys
 import time
@@ -108,13 +109,25 @@ client.beta.libraries.delete(library_id=library.id)
 step("ocr")
 pages = client.ocr.process(model="mistral-ocr-latest", document={"type": "document_url", "document_url": "https://example.org/a.pdf"}).pages
 assert pages and pages[0].markdown is not None
+text = base64.b64encode(b"first page\x0csecond page").decode()
+read = client.ocr.process(model="mistral-ocr-latest", document={"type": "document_url", "document_url": "data:text/plain;base64," + text})
+assert [page.markdown for page in read.pages] == ["first page", "second page"], read
+assert read.usage_info.pages_processed == 2
 
 step("moderation and classification")
-assert client.classifiers.moderate(model="mistral-moderation-latest", inputs=["a", "b"]).results
+judged = client.classifiers.moderate(model="mistral-moderation-latest", inputs=["a chair", "I will kill you"]).results
+assert [result.categories["violence_and_threats"] for result in judged] == [False, True], judged
 assert client.classifiers.classify(model="m", inputs=["a"]).results
 
 step("transcription")
 heard = client.audio.transcriptions.complete(model="voxtral-mini-latest", file={"file_name": "a.mp3", "content": b"sound"})
+assert heard.text and heard.usage.prompt_audio_seconds == 1
+
+step("speech")
+spoken = client.audio.speech.complete(model="voxtral-mini-tts-latest", input="Hello", response_format="wav")
+sound = base64.b64decode(spoken.audio_data)
+assert sound.startswith(b"RIFF"), sound[:20]
+heard = client.audio.transcriptions.complete(model="voxtral-mini-latest", file={"file_name": "a.wav", "content": sound})
 assert heard.text
 
 step("errors")

@@ -4,6 +4,7 @@
 
 mod completions;
 mod faults;
+mod inputs;
 mod limits;
 mod objects;
 mod operations;

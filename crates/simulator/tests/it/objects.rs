@@ -215,6 +215,8 @@ async fn a_batch_job_runs_by_the_clock() {
         assert_eq!((&line["custom_id"], &line["response"]["status_code"]), (&json!(custom_id), &json!(status)));
         assert!(status == 422 || line["response"]["body"] == alone, "{line}");
     }
+    let inline = ask(&running, "GET", &format!("{target}?inline=true"), &Value::Null).await.json();
+    assert_eq!((&job["outputs"], &inline["outputs"][0]["custom_id"]), (&Value::Null, &json!("a")), "{inline}");
     let other = json!({"endpoint": "/v1/chat/completions", "requests": [{"custom_id": "a", "body": chat}]});
     let other = ask(&running, "POST", "/v1/batch/jobs", &other).await.json();
     let target = format!("/v1/batch/jobs/{}", other["id"].as_str().unwrap());
