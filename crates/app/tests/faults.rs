@@ -10,7 +10,7 @@
 mod world;
 
 use serde_json::Value;
-use world::{Ran, Simulator, World};
+use world::{Simulator, World};
 
 const FLOW: &str = r#"
 http_clients:

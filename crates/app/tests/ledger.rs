@@ -10,7 +10,7 @@
 mod world;
 
 use serde_json::{Value, json};
-use world::{Ran, Simulator, World, lines};
+use world::{Simulator, World, lines};
 
 const FLOW: &str = r#"
 http_clients:
