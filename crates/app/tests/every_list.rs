@@ -1,5 +1,8 @@
 //! Every list that has pages, over 250 items, with the process ended after every page: each item comes once, and no page
 //! is asked for twice.
+//!
+//! Nothing is added or deleted meanwhile: then every scheme is exact, time windows as long as no two items have the same
+//! moment. What schemes cannot promise otherwise, docs/mistral.md says.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -229,6 +232,18 @@ fn ended(ran: &Ran) -> Result<(), String> {
     if ran.code == Some(0) { Ok(()) } else { Err(format!("{ran:?}")) }
 }
 
+/// A task that was in hand when three processes ended is parked for a person, who lets it go on.
+fn let_parked_go_on(world: &World) -> Result<(), String> {
+    let failed = world.run(&["tasks", "list", "--state", "failed", "--limit", "1000", "--json"]);
+    for task in failed.json().as_array().unwrap() {
+        if task["problem"]["code"] != "claimed_too_often" {
+            return Err(format!("a task failed: {task}"));
+        }
+        ended(&world.run(&["tasks", "retry", &task["id"].to_string()]))?;
+    }
+    Ok(())
+}
+
 /// Walks a list with a process for each page; what is wrong with what came.
 fn walk(runtime: &Runtime, entry: &Entry) -> Result<(), String> {
     let world = World::new();
@@ -256,7 +271,13 @@ fn walk(runtime: &Runtime, entry: &Entry) -> Result<(), String> {
         }
     }
     // The last page left tasks behind; the run that ends them is told to take in no more.
-    ended(&run(&["run", "list", "--limit", "0"], false))?;
+    let rest = || run(&["run", "list", "--limit", "0"], false);
+    let mut last = rest();
+    if last.code == Some(6) {
+        let_parked_go_on(&world)?;
+        last = rest();
+    }
+    ended(&last)?;
     let requests: Vec<String> = asked().skip(before).map(|line| line.to_string()).collect();
     runtime.block_on(running.stop());
     let came: Vec<String> = lines(&world.path("out.jsonl")).iter().map(Value::to_string).collect();
