@@ -4,7 +4,10 @@
 TESTED := --locked --workspace --features crash-points
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint build bench
+# The official OpenAPI document stays outside the repository; crates/connectors/src/mistral/README.md says where it comes from.
+SPEC ?= ../shared/mistral/openapi-public-doc.yaml
+
+.PHONY: help demo test lint build bench check-contract document
 
 # $(call need,program,how to install it): ends with one line if the program is missing.
 need = @command -v $(1) >/dev/null 2>&1 || { echo "$(1) is missing: $(2)" >&2; exit 1; }
@@ -15,7 +18,7 @@ $(call need,cc,install a C compiler: apt install gcc or dnf install gcc or xcode
 endef
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run the example against the built-in simulator: no network, no key
 	$(needs)
@@ -45,3 +48,17 @@ bench: ## measure, and print the table of docs/benchmarks.md (about ten minutes)
 	$(call need,python3,install Python 3: apt install python3 or dnf install python3)
 	cargo build --release --locked --package app
 	python3 benches/bench.py target/release/tramontane
+
+check-contract: document target/contract-venv/ready ## let the official OpenAPI document (SPEC=FILE) judge requests of all operations, in a validator that is not ours
+	$(needs)
+	cargo xtask requests --out target/requests.jsonl
+	target/contract-venv/bin/python -B contract/check.py "$(SPEC)" target/requests.jsonl
+
+document:
+	@test -f "$(SPEC)" || { echo "the official OpenAPI document is missing: $(SPEC); say where it is with SPEC=FILE" >&2; exit 1; }
+
+target/contract-venv/ready: contract/requirements.txt
+	$(call need,python3,install Python 3: apt install python3 or dnf install python3)
+	python3 -m venv target/contract-venv
+	target/contract-venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

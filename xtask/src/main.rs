@@ -1,8 +1,9 @@
-//! Generated things. Each is a subcommand in a file of its own, and each knows `--check`: it writes nothing then, and
-//! fails where what is in the repository is not what would be written.
+//! Generated things. Each is a subcommand in a file of its own. What lies in the repository knows `--check`: it writes
+//! nothing then, and fails where what is there is not what would be written.
 
 mod catalogue;
 mod generated;
+mod requests;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -18,12 +19,15 @@ struct Arguments {
 enum Thing {
     /// The catalogue of Mistral AI's operations, from the official OpenAPI document and our overrides
     Catalogue(catalogue::Arguments),
+    /// A request of every kind for every operation, as the connector builds it (`make check-contract`)
+    Requests(requests::Arguments),
 }
 
 #[allow(clippy::print_stderr, reason = "this program speaks to the person who runs it")]
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().thing {
         Thing::Catalogue(arguments) => catalogue::run(&arguments),
+        Thing::Requests(arguments) => requests::run(&arguments),
     };
     match outcome {
         Ok(said) => {

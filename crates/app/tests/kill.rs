@@ -16,7 +16,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use world::{Simulator, World, lines};
 
-const POINTS: [&str; 9] = store::crash::POINTS;
+const POINTS: [&str; 10] = store::crash::POINTS;
 /// Rows that each cycle adds.
 const ROWS: usize = 12;
 

@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release --package simulator --example load -- http://127.0.0.1:8123 200000 64`
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a small program for measuring")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "it measures")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

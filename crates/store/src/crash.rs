@@ -5,13 +5,15 @@
 //! destructor or a flush.
 
 /// Every point there is, in the order a task passes them, and the one that every commit passes.
-pub const POINTS: [&str; 9] = [
+pub const POINTS: [&str; 10] = [
     "after_claim",
     "after_start",
     "after_headers",
     "after_body",
     "before_outcome",
     "after_outcome",
+    // Of a pull: a page's tasks and the place to go on are on disk.
+    "after_page",
     "after_mark",
     "after_delivery",
     // In every commit of the store, when its changes are made and not yet committed.

@@ -17,7 +17,7 @@ const COMMITS: usize = 2;
 pub(super) enum Outcome {
     /// Of a push task: listeners are still to be asked.
     Push(Box<Ended>),
-    /// Complete.
+    /// Of a pull, complete.
     Whole(LaneId, Box<Finish>),
 }
 
@@ -52,6 +52,7 @@ impl Shared {
 
 async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
     let now = shared.now();
+    let has_page = batch.iter().any(|outcome| matches!(outcome, Outcome::Whole(..)));
     let flows = shared.flows.clone();
     let concluded = tokio::task::spawn_blocking(move || {
         batch
@@ -84,6 +85,9 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
     match shared.parts.store.finish(ends).await {
         Ok(kept) => {
             crash::point("after_outcome");
+            if has_page {
+                crash::point("after_page");
+            }
             let lost = kept.iter().filter(|kept| !**kept).count();
             if lost > 0 {
                 tracing::warn!(lost, "outcomes came after their claim was lost and were not recorded");

@@ -2,6 +2,7 @@
 
 use super::Seed;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Which branch of a choice to take.
 #[derive(Clone, Copy, Debug)]
@@ -18,30 +19,48 @@ const MAX_HOPS: usize = 32;
 /// How deep a branch is looked into to tell how much it demands.
 const COST_DEPTH: usize = 5;
 
-/// The keywords that hold at this place, without `$ref`, `allOf`, `anyOf`, `oneOf`.
-pub(super) fn flatten(root: &Value, schema: &Value, branch: Branch, hops: usize) -> Map<String, Value> {
-    let Value::Object(keywords) = schema else { return Map::new() };
+/// The keywords that hold at this place, without `$ref`, `allOf`, `anyOf`, `oneOf`. Borrowed where nothing has to be
+/// laid together, which is nearly everywhere: a copy would be one of everything below.
+pub(super) fn flatten<'s>(
+    root: &'s Value,
+    schema: &'s Value,
+    branch: Branch,
+    hops: usize,
+) -> Cow<'s, Map<String, Value>> {
+    let Value::Object(keywords) = schema else { return Cow::default() };
     if hops > MAX_HOPS {
-        return Map::new();
+        return Cow::default();
+    }
+    if !keywords.keys().any(|key| matches!(key.as_str(), "$ref" | "allOf" | "anyOf" | "oneOf")) {
+        return Cow::Borrowed(keywords);
     }
     let own = keywords.iter().filter(|(key, _)| {
         !matches!(key.as_str(), "$ref" | "$defs" | "allOf" | "anyOf" | "oneOf" | "discriminator" | "default")
     });
-    let mut flat: Map<String, Value> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let own: Map<String, Value> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let mut flat = Cow::Owned(own);
     if let Some(target) = target(root, schema) {
-        merge(&mut flat, flatten(root, target, branch, hops + 1));
+        lay(&mut flat, flatten(root, target, branch, hops + 1));
     }
     for part in list(keywords, "allOf") {
-        merge(&mut flat, flatten(root, part, branch, hops + 1));
+        lay(&mut flat, flatten(root, part, branch, hops + 1));
     }
     for keyword in ["oneOf", "anyOf"] {
         if let Some(chosen) = choose(root, list(keywords, keyword), branch) {
             let mut part = flatten(root, chosen, branch, hops + 1);
             require_tags(&mut part, keywords.get("discriminator"), chosen);
-            merge(&mut flat, part);
+            lay(&mut flat, part);
         }
     }
     flat
+}
+
+fn lay<'s>(flat: &mut Cow<'s, Map<String, Value>>, part: Cow<'s, Map<String, Value>>) {
+    if flat.is_empty() {
+        *flat = part;
+    } else {
+        merge(flat.to_mut(), part.into_owned());
+    }
 }
 
 fn list<'s>(keywords: &'s Map<String, Value>, keyword: &str) -> &'s [Value] {
@@ -100,7 +119,7 @@ fn cost(root: &Value, schema: &Value, depth: usize) -> usize {
 
 /// Makes the members that tell the branches of a choice apart required: those with one possible value, and the
 /// discriminator's.
-fn require_tags(part: &mut Map<String, Value>, discriminator: Option<&Value>, chosen: &Value) {
+fn require_tags(part: &mut Cow<'_, Map<String, Value>>, discriminator: Option<&Value>, chosen: &Value) {
     let properties = part.get("properties").and_then(Value::as_object);
     let single = |schema: &Value| {
         schema.get("const").is_some() || schema.get("enum").and_then(Value::as_array).is_some_and(|all| all.len() == 1)
@@ -115,13 +134,17 @@ fn require_tags(part: &mut Map<String, Value>, discriminator: Option<&Value>, ch
             known.insert(name.to_owned(), serde_json::json!({"const": value}));
             let mut keywords = Map::new();
             keywords.insert("properties".to_owned(), Value::Object(known));
-            merge(part, keywords);
+            merge(part.to_mut(), keywords);
         }
         tags.push(name.to_owned());
     }
+    let required = list(part, "required");
+    if tags.iter().all(|tag| required.iter().any(|name| name == tag)) {
+        return;
+    }
     let mut keywords = Map::new();
     keywords.insert("required".to_owned(), tags.into());
-    merge(part, keywords);
+    merge(part.to_mut(), keywords);
 }
 
 /// The value that a discriminator's mapping gives to a branch.
