@@ -47,6 +47,7 @@ bench: ## measure, and print the table of docs/benchmarks.md (about ten minutes)
 	$(needs)
 	$(call need,python3,install Python 3: apt install python3 or dnf install python3)
 	cargo build --release --locked --package app
+	cargo build --release --locked --package simulator --example load
 	python3 benches/bench.py target/release/tramontane
 
 check-contract: document target/contract-venv/ready ## let the official OpenAPI document (SPEC=FILE) judge requests of all operations, in a validator that is not ours

@@ -17,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROWS = int(os.environ.get("BENCH_ROWS", 10_000))
+CHATS = int(os.environ.get("BENCH_CHATS", 200_000))
 MEMORY_ROWS = int(os.environ.get("BENCH_MEMORY_ROWS", 1_000_000))
 RUNS = int(os.environ.get("BENCH_RUNS", 3))
 
@@ -135,14 +136,31 @@ def pairs(binary, latency, parallel, title):
     return ours
 
 
+def of_simulator(binary):
+    """How soon the simulator listens, and how many chats it answers with the one who asks beside it."""
+    times = []
+    for _ in range(RUNS * 3):
+        began = time.monotonic()
+        with Simulator(binary, "0ms"):
+            times.append((time.monotonic() - began) * 1000)
+    show("simulator: from its start until it listens", times, "ms")
+    load = Path(binary).parent / "examples" / "load"
+    with Simulator(binary, "0ms") as running:
+        asked = [str(load), running.url, str(CHATS), "64"]
+        rates = [float(subprocess.run(asked, capture_output=True, check=True, text=True).stdout) for _ in range(RUNS)]
+    show("simulator: chats, 64 connections", rates, "chats/s")
+
+
 def main():
     binary = str(Path(sys.argv[1]).resolve())
-    suites = sys.argv[2:] or ["start", "rows", "latency", "memory"]
+    suites = sys.argv[2:] or ["start", "simulator", "rows", "latency", "memory"]
     print(f"{os.cpu_count()} cores, {ROWS:,} rows, {RUNS} runs each: median, then lowest and highest\n\n| what | median | range |\n|---|---|---|")
     if "start" in suites:
         for arguments in (["--version"], ["entities"]):
             times = [finished([binary, *arguments], {}, "/")[0] * 1000 for _ in range(20)]
             show(f"`tramontane {arguments[0]}`", times, "ms")
+    if "simulator" in suites:
+        of_simulator(binary)
     if "rows" in suites:
         pairs(binary, "0ms", 128, "0 ms")
     if "latency" in suites:

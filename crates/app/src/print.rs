@@ -53,6 +53,9 @@ impl Printer {
             Severity::Warning => ("warning", "33"),
         };
         self.say(&format!("{}: {problem} [{}]", self.painted(word, colour), problem.code));
+        if let Some(id) = &problem.request_id {
+            self.say(&format!("  the service calls this request {id}"));
+        }
         if let Some(hint) = &problem.hint {
             self.say(&format!("  {}: {hint}", self.painted("hint", "36")));
         }

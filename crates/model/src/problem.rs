@@ -38,6 +38,9 @@ pub struct Problem {
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What the service calls the request that it refused: what its support asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// Whether it stops anything.
     #[serde(default)]
     pub severity: Severity,
@@ -53,6 +56,7 @@ impl Problem {
             line: None,
             reason: reason.into(),
             hint: None,
+            request_id: None,
             severity: Severity::Error,
         }
     }

@@ -307,6 +307,9 @@ fn print_story(context: &Context, story: &TaskStory, value: &Value) {
         }
         if let Ok(problem) = serde_json::from_value::<Problem>(attempt["problem"].clone()) {
             printer.data(&format!("  problem {problem} [{}]", problem.code));
+            if let Some(id) = problem.request_id {
+                printer.data(&format!("    the service calls this request {id}"));
+            }
             if let Some(hint) = problem.hint {
                 printer.data(&format!("    hint: {hint}"));
             }

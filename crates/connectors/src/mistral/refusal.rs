@@ -12,6 +12,9 @@ const MAX_LETTERS: usize = 400;
 /// The most mistakes of a request that a reason repeats.
 const MAX_MISTAKES: usize = 3;
 
+/// Headers in which the service and its gateway name a request.
+const REQUEST_IDS: [&str; 3] = ["mistral-correlation-id", "x-kong-request-id", "x-request-id"];
+
 /// Whether the answer says that nothing at all is allowed per minute: the model is not on the plan, and a repeat can
 /// never succeed.
 #[must_use]
@@ -34,6 +37,7 @@ pub fn problem(entry: &Entry, answer: &HttpAnswer, body: &Value) -> Problem {
     let mut problem = Problem::new("http", reason).at(said.place);
     problem.code = Cow::Owned(format!("http_{status}"));
     problem.hint = hint(entry, answer);
+    problem.request_id = request_id(answer, body);
     problem
 }
 
@@ -43,7 +47,15 @@ pub fn in_stream(answer: &HttpAnswer, error: &Value) -> Problem {
     let said = said(answer, error);
     let words = said.words.unwrap_or_else(|| "an error, without saying why".to_owned());
     let code = said.code.map(|code| format!(" ({code})")).unwrap_or_default();
-    Problem::new("stream_error", format!("the service broke the stream off: {words}{code}"))
+    let problem = Problem::new("stream_error", format!("the service broke the stream off: {words}{code}"));
+    Problem { request_id: request_id(answer, error), ..problem }
+}
+
+/// What the service calls the request: in the head of its answers, in the body of the gateway's.
+fn request_id(answer: &HttpAnswer, body: &Value) -> Option<String> {
+    let named = REQUEST_IDS.iter().find_map(|name| answer.header(name));
+    let named = named.or_else(|| body.get("request_id").and_then(Value::as_str));
+    named.map(|id| shorten(id, MAX_LETTERS)).filter(|id| !id.is_empty())
 }
 
 /// What an error answer says.

@@ -197,3 +197,22 @@ fn hints_say_what_to_do() {
         assert!(hint.contains(expected), "{hint}");
     }
 }
+
+#[test]
+fn a_problem_keeps_what_the_service_calls_the_request() {
+    let cases: [(&[(&str, &str)], &str, Option<&str>); 5] = [
+        (&[("mistral-correlation-id", "a1"), ("x-kong-request-id", "b2")], "{}", Some("a1")),
+        (&[("x-kong-request-id", "b2")], r#"{"message": "Unauthorized", "request_id": "c3"}"#, Some("b2")),
+        (&[], r#"{"message": "Unauthorized", "request_id": "c3"}"#, Some("c3")),
+        (&[("x-request-id", "")], "{}", None),
+        (&[], "<html>", None),
+    ];
+    for (headers, body, id) in cases {
+        let problem = operation("POST", "Chat Completion").read(&answer(401, headers, body)).problem.unwrap();
+        assert_eq!(problem.request_id.as_deref(), id, "{headers:?} {body}");
+    }
+    let events = [("content-type", "text/event-stream"), ("mistral-correlation-id", "a1")];
+    let broken = "data: {\"object\":\"error\",\"message\":\"no\"}\n\n";
+    let problem = operation("POST", "Chat Completion").read(&answer(200, &events, broken)).problem.unwrap();
+    assert_eq!(problem.request_id.as_deref(), Some("a1"), "{problem}");
+}
