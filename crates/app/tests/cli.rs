@@ -261,6 +261,7 @@ fn a_call_answers_or_says_why_not() {
     }
     -- stderr
     error: the service answered 404: the model not-there does not exist (404) [http_404]
+      the service calls this request e220a839-7b1d-4daf-a3d2-dce41c588f8c
     "#);
     assert_snapshot!(prompt.says(&["call", "Chat Completion", "--payload", r#"{"model": "m", "mesages": []}"#]), @r#"
     exit 3

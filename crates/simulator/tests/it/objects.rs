@@ -30,29 +30,42 @@ fn body(method: Method, path: &str) -> Value {
     request.payload.unwrap_or(Value::Null)
 }
 
-/// Collection, item, the id's field, whether it can be shown, and with which method it can be changed.
-const FAMILIES: [(&str, &str, &str, bool, Option<Method>); 13] = [
-    ("/v1/agents", "/v1/agents/{agent_id}", "id", true, Some(Method::Patch)),
-    ("/v1/libraries", "/v1/libraries/{library_id}", "id", true, Some(Method::Patch)),
+/// Objects that need no others: where they are made and listed, one of them, the id's field, whether one can be shown
+/// alone, and how its name can be changed.
+const FAMILIES: [(&str, &str, &str, bool, Option<(Method, &str)>); 14] = [
+    ("/v1/agents", "/v1/agents/{agent_id}", "id", true, Some((Method::Patch, "name"))),
+    ("/v1/libraries", "/v1/libraries/{library_id}", "id", true, Some((Method::Put, "name"))),
     ("/v2/prompts", "/v2/prompts/{prompt_id}", "id", true, None),
     ("/v2/skills", "/v2/skills/{skill_id}", "id", true, None),
-    ("/v1/connectors", "/v1/connectors/{connector_id}", "id", true, Some(Method::Patch)),
-    ("/v1/audio/voices", "/v1/audio/voices/{voice_id}", "id", true, Some(Method::Patch)),
+    ("/v1/connectors", "/v1/connectors/{connector_id}", "id", true, Some((Method::Patch, "description"))),
+    ("/v1/audio/voices", "/v1/audio/voices/{voice_id}", "id", true, Some((Method::Patch, "name"))),
     ("/v1/workflows/schedules", "/v1/workflows/schedules/{schedule_id}", "schedule_id", true, None),
+    ("/v1/workflows/deployments", "/v1/workflows/deployments/{name}", "name", true, None),
     ("/v1/observability/campaigns", "/v1/observability/campaigns/{campaign_id}", "id", true, None),
-    ("/v1/observability/datasets", "/v1/observability/datasets/{dataset_id}", "id", true, Some(Method::Patch)),
-    ("/v1/observability/judges", "/v1/observability/judges/{judge_id}", "id", true, Some(Method::Put)),
-    ("/v1/admin/workspaces", "/v1/admin/workspaces/{workspace_uuid}", "uuid", false, Some(Method::Patch)),
-    ("/v1/admin/user-groups", "/v1/admin/user-groups/{group_uuid}", "uuid", true, Some(Method::Patch)),
+    (
+        "/v1/observability/datasets",
+        "/v1/observability/datasets/{dataset_id}",
+        "id",
+        true,
+        Some((Method::Patch, "name")),
+    ),
+    ("/v1/observability/judges", "/v1/observability/judges/{judge_id}", "id", true, Some((Method::Put, "name"))),
+    ("/v1/admin/workspaces", "/v1/admin/workspaces/{workspace_uuid}", "uuid", false, Some((Method::Patch, "name"))),
+    ("/v1/admin/user-groups", "/v1/admin/user-groups/{group_uuid}", "uuid", true, Some((Method::Patch, "name"))),
     ("/v1/admin/api-keys", "/v1/admin/api-keys/{key_id}", "key_id", false, None),
 ];
+
+/// The status that the document declares for a success.
+fn declared(method: Method, path: &str) -> u16 {
+    entry(method, path).answers.first().unwrap().status
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_made_is_listed_shown_changed_and_deleted() {
     let running = start(Options::default()).await;
     for (base, item, id, shown, changed) in FAMILIES {
         let made = ask(&running, "POST", base, &body(Method::Post, base)).await;
-        assert!(made.status < 300, "{base}: {}", made.text());
+        assert_eq!(made.status, declared(Method::Post, base), "{base}: {}", made.text());
         let name = made.json()[id].as_str().unwrap_or_else(|| panic!("{base}: {}", made.text())).to_owned();
         let target = format!("{}/{name}", item.rsplit_once('/').unwrap().0);
         let listed = ask(&running, "GET", base, &Value::Null).await;
@@ -61,14 +74,27 @@ async fn what_is_made_is_listed_shown_changed_and_deleted() {
             let got = ask(&running, "GET", &target, &Value::Null).await;
             assert_eq!((got.status, got.text().contains(&name)), (200, true), "{base}: {}", got.text());
         }
-        if let Some(method) = changed {
-            let got = ask(&running, method.as_str(), &target, &json!({"name": "renamed"})).await;
-            assert!(got.status < 300 || method == Method::Put, "{base}: {}", got.text());
+        if let Some((method, field)) = changed {
+            let mut change = body(method, item);
+            change[field] = json!("Renamed by hand");
+            let got = ask(&running, method.as_str(), &target, &change).await;
+            assert_eq!(got.status, declared(method, item), "{base}: {}", got.text());
+            let listed = ask(&running, "GET", base, &Value::Null).await;
+            assert!(listed.text().contains("Renamed by hand"), "{base}: {}", listed.text());
+            if shown {
+                let got = ask(&running, "GET", &target, &Value::Null).await.json();
+                assert_eq!(got[field], "Renamed by hand", "{base}: {got}");
+            }
         }
         let gone = ask(&running, "DELETE", &target, &Value::Null).await;
-        assert!(gone.status < 300, "{base}: {}", gone.text());
-        let again = ask(&running, "DELETE", &target, &Value::Null).await;
-        assert_eq!((again.status, again.text().contains("does not exist")), (404, true), "{base}: {}", again.text());
+        assert_eq!(gone.status, declared(Method::Delete, item), "{base}: {}", gone.text());
+        for method in [Some("DELETE"), shown.then_some("GET"), changed.map(|(method, _)| method.as_str())] {
+            let Some(method) = method else { continue };
+            let change = if matches!(method, "PATCH" | "PUT") { body(changed.unwrap().0, item) } else { Value::Null };
+            let again = ask(&running, method, &target, &change).await;
+            let missing = again.text().contains("does not exist");
+            assert_eq!((again.status, missing), (404, true), "{method} {base}: {}", again.text());
+        }
         let listed = ask(&running, "GET", base, &Value::Null).await;
         assert!(!listed.text().contains(&name), "{base}: {}", listed.text());
     }
