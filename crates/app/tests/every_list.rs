@@ -34,7 +34,7 @@ const ITEMS: usize = 250;
 const SIZE: u64 = 50;
 
 /// Lists whose items are made by an operation, and by which. The others show what the simulator makes up.
-const MADE_BY: [(&str, Method, &str); 23] = [
+const MADE_BY: [(&str, Method, &str); 25] = [
     ("/v1/admin/api-keys", Method::Post, "/v1/admin/api-keys"),
     ("/v1/admin/user-groups", Method::Post, "/v1/admin/user-groups"),
     ("/v1/admin/user-groups/{group_uuid}/workspaces", Method::Post, "/v1/admin/user-groups/{group_uuid}/workspaces"),
@@ -64,6 +64,8 @@ const MADE_BY: [(&str, Method, &str); 23] = [
     ("/v1/observability/judges", Method::Post, "/v1/observability/judges"),
     ("/v1/workflows/deployments", Method::Post, "/v1/workflows/deployments"),
     ("/v1/workflows/schedules", Method::Post, "/v1/workflows/schedules"),
+    ("/v1/admin/users", Method::Post, "/v1/admin/users"),
+    ("/v1/admin/user-groups/{group_uuid}/members", Method::Post, "/v1/admin/user-groups/{group_uuid}/members"),
     ("/v2/prompts", Method::Post, "/v2/prompts"),
     ("/v2/skills", Method::Post, "/v2/skills"),
 ];
@@ -110,6 +112,13 @@ impl Shelf<'_> {
         match (entry.method, &*entry.path) {
             (Method::Post, "/v1/conversations") => {
                 request.payload = Some(json!({"model": "mistral-small-latest", "inputs": "hi"}))
+            }
+            (Method::Post, "/v1/admin/users") => {
+                let email = format!("{seed}@example.org");
+                request.payload = Some(json!([{"email": email, "first_name": "A", "last_name": "B"}]));
+            }
+            (Method::Post, "/v1/admin/user-groups/{group_uuid}/members") => {
+                request.payload = Some(json!({"user_uuids": [format!("{seed:08x}-0000-4000-8000-000000000000")]}));
             }
             (Method::Post, "/v1/batch/jobs") => {
                 let body = json!({"model": "mistral-small-latest", "messages": [{"role": "user", "content": "hi"}]});

@@ -5,11 +5,13 @@ use crate::fingerprint;
 use serde_json::{Map, Value, json};
 
 /// Categories of moderation, each with words that are a clear case of it.
-const CATEGORIES: [(&str, &[&str]); 10] = [
+const CATEGORIES: [(&str, &[&str]); 12] = [
     ("sexual", &["sex", "nude", "porn"]),
     ("hate_and_discrimination", &["hate", "racist", "subhuman"]),
     ("violence_and_threats", &["kill", "murder", "attack", "threat", "shoot"]),
-    ("dangerous_and_criminal_content", &["bomb", "poison", "steal", "weapon", "fraud"]),
+    ("dangerous_and_criminal_content", &["bomb", "poison", "weapon", "steal", "fraud"]),
+    ("dangerous", &["bomb", "poison", "weapon"]),
+    ("criminal", &["steal", "fraud", "smuggle"]),
     ("selfharm", &["suicide", "selfharm", "overdose"]),
     ("health", &["diagnosis", "medicine", "dose", "symptom"]),
     ("financial", &["invest", "stocks", "loan", "mortgage"]),
@@ -17,6 +19,10 @@ const CATEGORIES: [(&str, &[&str]); 10] = [
     ("pii", &["passport", "iban", "ssn", "birthdate"]),
     ("jailbreaking", &["jailbreak", "ignore all previous"]),
 ];
+
+/// Categories that the first model of moderation has alone, and those that came after it.
+const FIRST: [&str; 1] = ["dangerous_and_criminal_content"];
+const LATER: [&str; 3] = ["dangerous", "criminal", "jailbreaking"];
 
 /// Labels of a classification, each with words that speak for it.
 const LABELS: [(&str, &[&str]); 3] = [
@@ -27,11 +33,16 @@ const LABELS: [(&str, &[&str]); 3] = [
 
 /// Moderates a valid request: one result for each input, or for each conversation.
 pub(crate) fn moderate(payload: &Value) -> Answer {
+    let others: &[&str] = match payload["model"].as_str() {
+        Some(model) if model.ends_with("2411") => &LATER,
+        _ => &FIRST,
+    };
     let results = inputs(payload).into_iter().map(|text| {
-        let scores = CATEGORIES.map(|(category, words)| {
+        let scores = CATEGORIES.iter().filter(|(category, _)| !others.contains(category)).map(|(category, words)| {
             let noise = part(&text, category) * 0.08;
-            (category, if speaks(&text, words) > 0 { 0.9 + noise } else { noise })
+            (*category, if speaks(&text, words) > 0 { 0.9 + noise } else { noise })
         });
+        let scores: Vec<(&str, f64)> = scores.collect();
         let flags: Map<String, Value> =
             scores.iter().map(|(category, score)| ((*category).to_owned(), (*score >= 0.5).into())).collect();
         let scores: Map<String, Value> =

@@ -18,6 +18,7 @@ mod fingerprint;
 mod judge;
 mod ledger;
 mod listen;
+mod members;
 mod mistakes;
 mod multipart;
 mod objects;

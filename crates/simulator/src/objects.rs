@@ -7,13 +7,13 @@ use crate::judge::Judged;
 use crate::operation::Operation;
 use crate::refusal::{Fault, Refusal};
 use crate::state::collections::{
-    AGENT_VERSIONS, AGENTS, BATCH_JOBS, COLLECTIONS, DOCUMENTS, Id, PROMPTS, Part, Role, SKILLS,
+    AGENT_VERSIONS, AGENTS, BATCH_JOBS, COLLECTIONS, DOCUMENTS, Id, PROMPTS, Part, Role, SKILLS, SYNC_RUNS,
 };
 use crate::state::{Object, Objects};
 use crate::{fingerprint, paging};
 use connectors::openapi::catalogue::{Catalogue, Paging};
 use connectors::openapi::example::{Fill, example};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Where and when an operation is asked for.
 #[derive(Clone, Copy)]
@@ -92,17 +92,28 @@ pub(crate) fn create_batch(
 }
 
 fn create(asking: Asking<'_>, collection: usize, request: &Judged<'_>, ids: &[String]) -> Result<Answer, Refusal> {
+    if let Some(running) = (collection == SYNC_RUNS).then(|| running_sync(asking)).flatten() {
+        return Ok(Answer::json(409, &running));
+    }
     create_with(asking, collection, ids, said(request, collection))
 }
 
-fn create_with(
+/// The synchronisation that goes on: there is one at a time.
+fn running_sync(asking: Asking<'_>) -> Option<Value> {
+    let runs = asking.objects.list(SYNC_RUNS, &[]);
+    let running = runs.iter().find(|run| asking.now.saturating_sub(run.at) < 3_000)?;
+    Some(json!({ "run_id": running.id, "status": "RUNNING" }))
+}
+
+/// Makes an object of fields that its operation has gathered.
+pub(crate) fn create_with(
     asking: Asking<'_>,
     collection: usize,
     ids: &[String],
     said: Map<String, Value>,
 ) -> Result<Answer, Refusal> {
     let id_field = COLLECTIONS[collection].id;
-    let wanted = said.get(id_field).filter(|_| COLLECTIONS[collection].form == Id::Given).map(text);
+    let wanted = said.get(id_field).filter(|_| matches!(COLLECTIONS[collection].form, Id::Given | Id::Own)).map(text);
     let mut told = None;
     let object = asking.objects.create(collection, ids, wanted, |id, number| {
         let mut fields = said;
@@ -282,6 +293,11 @@ fn moment(number: u64) -> jiff::Timestamp {
 }
 
 impl Asking<'_> {
+    /// An object that is made now.
+    pub(crate) fn made(&self, number: u64, fields: Map<String, Value>) -> Object {
+        Object { number, at: self.now, id: String::new(), fields }
+    }
+
     fn fits(&self, value: &Value) -> bool {
         let rule = self.operation.answer_rule(self.catalogue).and_then(|(_, rule)| rule);
         rule.is_none_or(|rule| rule.is_valid(value))
@@ -306,6 +322,8 @@ impl Asking<'_> {
         } else if task {
             fields.insert("status".to_owned(), if age < 3_000 { "RUNNING" } else { "COMPLETED" }.into());
             fields.insert("progress".to_owned(), if age < 3_000 { 0 } else { 100 }.into());
+        } else if collection == SYNC_RUNS {
+            fields.insert("status".to_owned(), if age < 3_000 { "RUNNING" } else { "SUCCESS" }.into());
         } else if COLLECTIONS[collection].what == "the execution" {
             let done = age >= 3_000 || fields.get("wait_for_result") == Some(&Value::Bool(true));
             fields.insert("status".to_owned(), if done { "COMPLETED" } else { "RUNNING" }.into());

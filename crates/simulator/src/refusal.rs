@@ -37,6 +37,8 @@ pub(crate) enum Refusal {
     Invalid(Vec<Fault>),
     /// The operation is there, the object is not.
     Missing { what: &'static str, id: String },
+    /// There is an object of this name already.
+    Taken { what: &'static str, id: String },
     /// The object is there, and does not allow this.
     Forbidden(String),
     /// The simulator itself failed.
@@ -85,6 +87,7 @@ impl Refusal {
             Self::Unauthorized => 401,
             Self::Forbidden(_) => 403,
             Self::UnknownPath | Self::Missing { .. } => 404,
+            Self::Taken { .. } => 409,
             Self::Method(_) => 405,
             Self::NotAcceptable(_) => 406,
             Self::TooLarge(_) => 413,
@@ -102,6 +105,7 @@ impl Refusal {
             (Self::Invalid(faults), Form::Plain | Form::Workflows) => json!({"detail": listed(faults)}),
             (Self::Invalid(faults), Form::Observability) => observability(&in_words(faults), "VALIDATION_ERROR"),
             (Self::Missing { .. }, Form::Observability) => observability(&self.message(), "SEARCH_NOT_FOUND"),
+            (Self::Taken { .. }, Form::Workflows) => json!({"detail": self.message(), "code": "WF_1101"}),
             (_, Form::Observability) => observability(&self.message(), "UNKNOWN_ERROR"),
             (Self::Missing { .. }, Form::Workflows) => json!({"detail": self.message(), "code": "WF_1000"}),
             _ => {
@@ -121,6 +125,7 @@ impl Refusal {
             Self::TooLarge(limit) => format!("the body is larger than {limit} bytes"),
             Self::Invalid(faults) => in_words(faults),
             Self::Missing { what, id } => format!("{what} {id} does not exist"),
+            Self::Taken { what, id } => format!("{what} {id} exists already"),
             Self::Forbidden(message) | Self::Broken(message) => message.clone(),
         }
     }
@@ -129,6 +134,7 @@ impl Refusal {
         match self {
             Self::Missing { .. } => "not_found",
             Self::Forbidden(_) => "forbidden",
+            Self::Taken { .. } => "conflict",
             Self::Broken(_) => "internal_error",
             _ => "invalid_request_error",
         }

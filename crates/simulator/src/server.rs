@@ -11,7 +11,7 @@ use crate::refusal::{Form, Refusal};
 use crate::routes::Found;
 use crate::state::World;
 use crate::{
-    Options, audio, batch, classifier, completion, conversations, embeddings, faults, mistakes, ocr, stand_in,
+    Options, audio, batch, classifier, completion, conversations, embeddings, faults, members, mistakes, ocr, stand_in,
 };
 use bytes::{Bytes, BytesMut};
 use connectors::openapi::catalogue::{Catalogue, Method, Stream};
@@ -273,6 +273,9 @@ impl Server {
         if entry.path == "/v1/batch/jobs" && entry.method == Method::Post {
             let job = batch::run(request.payload(), &self.world.files, |body| self.call(request, body));
             return Some(job.and_then(|job| objects::create_batch(asking, request, job)));
+        }
+        if let Some(answer) = members::answer(asking, request) {
+            return Some(answer);
         }
         match &operation.part {
             Some(part) => {

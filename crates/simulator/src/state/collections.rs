@@ -1,6 +1,6 @@
 //! Which operations make, show, change and delete which objects: a table, over which one module serves them all.
 
-use crate::state::collections::Id::{Given, Number, Uuid};
+use crate::state::collections::Id::{Given, Number, Own, Uuid};
 use connectors::openapi::catalogue::Method::{self, Delete, Get, Patch, Post, Put};
 
 /// Where an object's id comes from.
@@ -10,6 +10,8 @@ pub(crate) enum Id {
     Uuid(&'static str),
     /// The client names the object in the body or the query; a name that is taken replaces the object.
     Given,
+    /// The client names the object; a name that is taken is refused.
+    Own,
     /// Counted from this number within the parent.
     Number(u64),
 }
@@ -59,10 +61,18 @@ pub(crate) const SKILLS: usize = 9;
 
 /// Batch jobs.
 pub(crate) const BATCH_JOBS: usize = 30;
+/// Users of the organisation.
+pub(crate) const USERS: usize = 31;
+/// Invitations to the organisation.
+pub(crate) const INVITATIONS: usize = 32;
+/// Runs of a directory's synchronisation.
+pub(crate) const SYNC_RUNS: usize = 33;
+/// Users in a group.
+pub(crate) const MEMBERS: usize = 34;
 
 /// All collections.
 #[rustfmt::skip]
-pub(crate) const COLLECTIONS: [Collection; 31] = [
+pub(crate) const COLLECTIONS: [Collection; 35] = [
     kind("the agent", &[(Post, "/v1/agents")], &["/v1/agents", "/v1/agents/pages"], "/v1/agents/{}", "id", Uuid("ag_")),
     kind("the version", &[], &["/v1/agents/{}/versions"], "/v1/agents/{}/versions/{}", "version", Number(0)),
     kind("the alias", &[(Put, "/v1/agents/{}/aliases")], &["/v1/agents/{}/aliases"], "/v1/agents/{}/aliases", "alias", Given),
@@ -79,9 +89,9 @@ pub(crate) const COLLECTIONS: [Collection; 31] = [
     kind("the credentials", &[(Post, "/v1/connectors/{}/user/credentials")], &["/v1/connectors/{}/user/credentials"], "/v1/connectors/{}/user/credentials/{}", "name", Given),
     kind("the credentials", &[(Post, "/v1/connectors/{}/workspace/credentials")], &["/v1/connectors/{}/workspace/credentials"], "/v1/connectors/{}/workspace/credentials/{}", "name", Given),
     kind("the voice", &[(Post, "/v1/audio/voices")], &["/v1/audio/voices"], "/v1/audio/voices/{}", "id", Uuid("")),
-    kind("the schedule", &[(Post, "/v1/workflows/schedules")], &["/v1/workflows/schedules"], "/v1/workflows/schedules/{}", "schedule_id", Given),
-    kind("the deployment", &[(Post, "/v1/workflows/deployments")], &["/v1/workflows/deployments"], "/v1/workflows/deployments/{}", "name", Given),
-    kind("the execution", &[(Post, "/v1/workflows/{}/execute"), (Post, "/v1/workflows/registrations/{}/execute")], &[], "/v1/workflows/executions/{}", "execution_id", Given),
+    kind("the schedule", &[(Post, "/v1/workflows/schedules")], &["/v1/workflows/schedules"], "/v1/workflows/schedules/{}", "schedule_id", Own),
+    kind("the deployment", &[(Post, "/v1/workflows/deployments")], &["/v1/workflows/deployments"], "/v1/workflows/deployments/{}", "name", Own),
+    kind("the execution", &[(Post, "/v1/workflows/{}/execute"), (Post, "/v1/workflows/registrations/{}/execute")], &[], "/v1/workflows/executions/{}", "execution_id", Own),
     kind("the campaign", &[(Post, "/v1/observability/campaigns")], &["/v1/observability/campaigns"], "/v1/observability/campaigns/{}", "id", Uuid("")),
     kind("the dataset", &[(Post, "/v1/observability/datasets")], &["/v1/observability/datasets"], "/v1/observability/datasets/{}", "id", Uuid("")),
     kind("the record", &[(Post, "/v1/observability/datasets/{}/records")], &["/v1/observability/datasets/{}/records"], "/v1/observability/dataset-records/{}", "id", Uuid("")),
@@ -98,6 +108,10 @@ pub(crate) const COLLECTIONS: [Collection; 31] = [
     kind("the search index", &[(Put, "/v1/rag/deployments")], &["/v1/rag/deployments"], "/v1/rag/deployments/{}", "id", Uuid("")),
     kind("the configuration", &[(Put, "/v1/rag/ingestion_pipeline_configurations")], &["/v1/rag/ingestion_pipeline_configurations"], "/v1/rag/ingestion_pipeline_configurations/{}", "id", Uuid("")),
     kind("the batch job", &[(Post, "/v1/batch/jobs")], &["/v1/batch/jobs"], "/v1/batch/jobs/{}", "id", Uuid("")),
+    kind("the user", &[], &["/v1/admin/users"], "/v1/admin/users/{}", "uuid", Uuid("")),
+    kind("the invitation", &[], &["/v1/admin/users-invite"], "/v1/admin/users-invite/{}", "invite_uuid", Uuid("")),
+    kind("the sync run", &[(Post, "/v1/admin/scim/sync")], &[], "/v1/admin/scim/sync/{}", "run_id", Uuid("")),
+    kind("the member", &[], &["/v1/admin/user-groups/{}/members"], "/v1/admin/user-groups/{}/members/{}", "user_uuid", Given),
 ];
 
 /// What an operation does with objects.

@@ -59,7 +59,7 @@ impl Objects {
     /// gives. `fill` says what the object is, once its id and number are known.
     ///
     /// # Errors
-    /// There are too many objects.
+    /// There are too many objects, or one of that name which is not to be replaced.
     pub(crate) fn create(
         &self,
         collection: usize,
@@ -74,13 +74,16 @@ impl Objects {
         let number = kept.made;
         let list = kept.lists.get(&(collection, joined(parents)));
         let id: Value = match (COLLECTIONS[collection].form, wanted) {
-            (Id::Given, Some(wanted)) => wanted.into(),
+            (Id::Given | Id::Own, Some(wanted)) => wanted.into(),
             (Id::Uuid(prefix), _) => format!("{prefix}{}", made_id(collection, number, prefix)).into(),
-            (Id::Given, None) => fingerprint::uuid(OBJECTS ^ number).into(),
+            (Id::Given | Id::Own, None) => fingerprint::uuid(OBJECTS ^ number).into(),
             (Id::Number(first), _) => (first + list.map_or(0, |list| list.len() as u64)).into(),
         };
         let text = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
         let key = key(collection, parents, &text);
+        if COLLECTIONS[collection].form == Id::Own && kept.index.contains_key(&(collection, key.clone())) {
+            return Err(Refusal::Taken { what: COLLECTIONS[collection].what, id: text });
+        }
         let object = fill(&id, number);
         let place = match kept.index.get(&(collection, key.clone())) {
             Some((_, before)) => *before,
