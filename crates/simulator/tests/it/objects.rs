@@ -32,7 +32,9 @@ fn body(method: Method, path: &str) -> Value {
 
 /// Objects that need no others: where they are made and listed, one of them, the id's field, whether one can be shown
 /// alone, and how its name can be changed.
-const FAMILIES: [(&str, &str, &str, bool, Option<(Method, &str)>); 14] = [
+type Family = (&'static str, &'static str, &'static str, bool, Option<(Method, &'static str)>);
+
+const FAMILIES: [Family; 14] = [
     ("/v1/agents", "/v1/agents/{agent_id}", "id", true, Some((Method::Patch, "name"))),
     ("/v1/libraries", "/v1/libraries/{library_id}", "id", true, Some((Method::Put, "name"))),
     ("/v2/prompts", "/v2/prompts/{prompt_id}", "id", true, None),
