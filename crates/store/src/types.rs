@@ -260,6 +260,19 @@ pub struct Decided {
     pub at: Millis,
     /// What the task remembers from now on, where it is run again; `None` leaves it as it is. Not kept in the story.
     pub resume: Option<Bytes>,
+    /// The task's data from now on, as JSON text, where it is run again; `None` leaves it as it is. Of several tasks, all
+    /// get it. Not kept in the story: that has the data, and in `before` what it was.
+    pub payload: Option<Bytes>,
+    /// In a story: what the task's data was before the decision, where it edited it.
+    pub before: Option<Bytes>,
+}
+
+impl Decided {
+    /// A decision that changes nothing but the state.
+    #[must_use]
+    pub fn new(decision: Decision, by: &str, why: Option<String>, at: Millis) -> Self {
+        Self { decision, by: by.to_owned(), why, at, resume: None, payload: None, before: None }
+    }
 }
 
 /// Counts by run, lane and state; kept in the same commits as the tasks, so asking is cheap.

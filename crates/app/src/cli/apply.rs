@@ -157,8 +157,7 @@ async fn cancel_open(store: &dyn Store, lane: store::LaneId) -> Result<(), Store
         before = Some(last.id);
         let open = page.iter().filter(|task| task.state.is_open()).map(|task| task.id).collect();
         let why = Some("its definition was deleted".to_owned());
-        let decided =
-            Decided { decision: Decision::Cancel, by: "cli".to_owned(), why, at: SystemClock.now(), resume: None };
+        let decided = Decided::new(Decision::Cancel, "cli", why, SystemClock.now());
         store.decide(open, decided).await?;
     }
 }

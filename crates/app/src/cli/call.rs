@@ -280,7 +280,7 @@ fn add_query(query: &mut Map<String, Value>, name: &str, text: &str) {
 }
 
 /// Reads JSON from the command line, or with `@` from a file (`@-`: stdin).
-fn read_json(option: &str, text: &str) -> Result<Value, Problem> {
+pub(super) fn read_json(option: &str, text: &str) -> Result<Value, Problem> {
     let Some(path) = text.strip_prefix('@') else {
         return serde_json::from_str(text).map_err(|error| {
             Problem::new("json_wrong", format!("no JSON: {error}"))

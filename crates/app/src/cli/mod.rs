@@ -4,6 +4,7 @@ mod apply;
 mod call;
 mod call_files;
 mod catalogue;
+mod decide;
 mod demo;
 mod entities;
 mod export;

@@ -1,14 +1,14 @@
 //! `tramontane tasks`: looks at tasks and decides about them.
 
+use super::decide::{How, Which, cost, lane_named};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use clap::{Args, Subcommand, ValueEnum};
-use engine::clock::{Clock, SystemClock};
-use model::{Money, Problem, TaskId, TaskKind, TaskState, suggest};
+use model::{Problem, TaskId, TaskKind, TaskState, suggest};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use store::{AttemptStory, Decided, Decision, Lane, LaneId, Store, TaskFilter, TaskRow, TaskStory};
+use store::{AttemptStory, Decision, Lane, LaneId, Store, TaskFilter, TaskRow, TaskStory};
 
 /// Tasks of one page.
 const PAGE: u32 = 1_000;
@@ -33,6 +33,8 @@ enum Verb {
     },
     /// Runs tasks again that have ended.
     #[command(after_help = "Examples: tramontane tasks retry 4711 4712, then: tramontane run products
+          tramontane tasks retry --state failed --route describe --dry-run
+          tramontane tasks retry 4711 --payload @corrected.json
           tramontane tasks retry 4711 --from-answer (after a change of answer_transformers or expect)")]
     Retry {
         #[command(flatten)]
@@ -40,6 +42,12 @@ enum Verb {
         /// Uses the answer that is kept instead of making the call again.
         #[arg(long)]
         from_answer: bool,
+        /// Gives the task other data; what it was stays in its story.
+        #[arg(long, value_name = "JSON|@FILE", conflicts_with = "from_answer")]
+        payload: Option<String>,
+        /// Says how many tasks would run again and what they have cost, and changes nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Decides about tasks whose outcome is unknown.
     #[command(
@@ -76,16 +84,6 @@ struct List {
     limit: u64,
 }
 
-#[derive(Debug, Args)]
-struct Which {
-    /// Numbers of tasks.
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<i64>,
-    /// Why, for the record.
-    #[arg(long, value_name = "TEXT")]
-    why: Option<String>,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Resolution {
     /// It worked.
@@ -96,7 +94,7 @@ enum Resolution {
     Resend,
 }
 
-fn state(text: &str) -> Result<TaskState, String> {
+pub(super) fn state(text: &str) -> Result<TaskState, String> {
     let words: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
     TaskState::from_word(text).ok_or_else(|| {
         let hint = suggest::nearest(text, words.iter().copied()).map(|near| format!("did you mean {near}? "));
@@ -109,24 +107,31 @@ impl Tasks {
         match self.verb {
             Verb::List(list) => list.run(context).await,
             Verb::Show { id } => show(context, TaskId(id)).await,
-            Verb::Retry { which, from_answer } => which.decide(context, Decision::Retry, from_answer).await,
-            Verb::Cancel(which) => which.decide(context, Decision::Cancel, false).await,
-            Verb::Skip(which) => which.decide(context, Decision::Skip, false).await,
+            Verb::Retry { which, dry_run: true, .. } => which.foresee(context).await,
+            Verb::Retry { which, from_answer: true, .. } => {
+                which.decide(context, Decision::Retry, How::FromAnswer).await
+            }
+            Verb::Retry { which, payload: Some(text), .. } => {
+                which.decide(context, Decision::Retry, How::Edited(text)).await
+            }
+            Verb::Retry { which, .. } => which.decide(context, Decision::Retry, How::Plain).await,
+            Verb::Cancel(which) => which.decide(context, Decision::Cancel, How::Plain).await,
+            Verb::Skip(which) => which.decide(context, Decision::Skip, How::Plain).await,
             Verb::Resolve { which, resolution } => {
                 let decision = match resolution {
                     Resolution::Finished => Decision::ResolveFinished,
                     Resolution::Failed => Decision::ResolveFailed,
                     Resolution::Resend => Decision::ResolveResend,
                 };
-                which.decide(context, decision, false).await
+                which.decide(context, decision, How::Plain).await
             }
         }
     }
 }
 
-type Lanes = HashMap<LaneId, Lane>;
+pub(super) type Lanes = HashMap<LaneId, Lane>;
 
-async fn lanes(store: &dyn Store) -> Result<Lanes, Failure> {
+pub(super) async fn lanes(store: &dyn Store) -> Result<Lanes, Failure> {
     Ok(store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect())
 }
 
@@ -134,7 +139,11 @@ impl List {
     async fn run(self, context: &Context) -> Ended {
         let store = context.read_store()?;
         let lanes = lanes(store.as_ref()).await?;
-        let lane = self.lane(&lanes)?;
+        let lane = match (&self.route, &self.incoming) {
+            (Some(route), _) => Some(lane_named(&lanes, TaskKind::Push, route)?),
+            (_, Some(incoming)) => Some(lane_named(&lanes, TaskKind::Pull, incoming)?),
+            _ => None,
+        };
         let mut before = None;
         let mut left = self.limit;
         let mut rows = Vec::new();
@@ -158,21 +167,6 @@ impl List {
             context.printer.say("no tasks");
         }
         Ok(Exit::Done)
-    }
-
-    fn lane(&self, lanes: &Lanes) -> Result<Option<LaneId>, Failure> {
-        let (kind, name, word) = match (&self.route, &self.incoming) {
-            (Some(route), _) => (TaskKind::Push, route, "route"),
-            (_, Some(incoming)) => (TaskKind::Pull, incoming, "incoming"),
-            _ => return Ok(None),
-        };
-        let known: Vec<&Lane> = lanes.values().filter(|lane| lane.kind == kind).collect();
-        if let Some(lane) = known.iter().find(|lane| lane.name == *name) {
-            return Ok(Some(lane.id));
-        }
-        let mut problem = Problem::new("name_unknown", format!("there is no {word} \"{name}\" with tasks"));
-        problem.hint = suggest::hint(name, known.iter().map(|lane| lane.name.as_str()));
-        Err(Failure::refused(vec![problem]))
     }
 }
 
@@ -234,19 +228,18 @@ async fn show(context: &Context, id: TaskId) -> Ended {
     Ok(Exit::Done)
 }
 
-/// What all attempts of a task are estimated to cost; `None` where no price is known.
-fn cost(story: &TaskStory) -> Option<Money> {
-    let ends = story.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
-    ends.filter_map(|end| end.usage.as_ref()?.cost).reduce(Money::saturating_add)
-}
-
 fn story_value(story: &TaskStory, lanes: &Lanes) -> Value {
     let mut value = row_value(&story.row, lanes);
     let decisions: Vec<Value> = story
         .decisions
         .iter()
         .map(|decided| {
-            json!({"decision": decided.decision, "by": decided.by, "why": decided.why, "at": time(decided.at)})
+            let mut shown =
+                json!({"decision": decided.decision, "by": decided.by, "why": decided.why, "at": time(decided.at)});
+            if let Some(before) = &decided.before {
+                shown["payload_before"] = parsed(before);
+            }
+            shown
         })
         .collect();
     value["payload"] = parsed(&story.payload);
@@ -322,60 +315,4 @@ fn print_story(context: &Context, story: &TaskStory, value: &Value) {
         let made: Vec<String> = story.made.iter().map(ToString::to_string).collect();
         printer.data(&format!("\nmade tasks {}", short(&made.join(", "), 400)));
     }
-}
-
-impl Which {
-    async fn decide(self, context: &Context, decision: Decision, from_answer: bool) -> Ended {
-        let store = context.engine_store()?;
-        let ids: Vec<TaskId> = self.ids.iter().copied().map(TaskId).collect();
-        let decided = Decided { decision, by: "cli".to_owned(), why: self.why, at: SystemClock.now(), resume: None };
-        let (mut done, mut problems) = (Vec::new(), Vec::new());
-        let results = match from_answer {
-            false => store.decide(ids.clone(), decided).await?,
-            true => retry_from_answers(store.as_ref(), &ids, &decided).await?,
-        };
-        for (id, result) in ids.iter().zip(results) {
-            match result {
-                Ok(()) => done.push(*id),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if context.printer.json() {
-            context.printer.value(&json!({ "decision": decision, "tasks": done, "problems": problems }));
-        } else if !done.is_empty() {
-            let plural = if done.len() == 1 { "task" } else { "tasks" };
-            context.printer.say(&format!("{} {plural}: done", done.len()));
-            if matches!(decision, Decision::Retry | Decision::ResolveResend) {
-                context.printer.say("they are worked on by the next `tramontane run` of their incoming");
-            }
-        }
-        if problems.is_empty() {
-            return Ok(Exit::Done);
-        }
-        for problem in &problems {
-            context.printer.problem(problem);
-        }
-        Ok(Exit::Refused)
-    }
-}
-
-/// Each task remembers the answer that it has; one without an answer, or that is not there, is a problem of its own.
-async fn retry_from_answers(
-    store: &dyn Store,
-    ids: &[TaskId],
-    decided: &Decided,
-) -> Result<Vec<Result<(), Problem>>, Failure> {
-    let mut results = Vec::with_capacity(ids.len());
-    for id in ids {
-        let resume = match store.task(*id).await? {
-            Some(story) => engine::from_answer(&story).map(Some),
-            // The decision says what is wrong with it.
-            None => Ok(None),
-        };
-        results.push(match resume {
-            Ok(resume) => store.decide(vec![*id], Decided { resume, ..decided.clone() }).await?.remove(0),
-            Err(problem) => Err(problem),
-        });
-    }
-    Ok(results)
 }

@@ -122,6 +122,12 @@ CREATE TABLE decision (
 ) STRICT;
 CREATE INDEX decision_task ON decision (task);
 
+-- What a task's data was before a decision edited it.
+CREATE TABLE edited (
+    decision INTEGER PRIMARY KEY,     -- decision.id
+    body     TEXT NOT NULL            -- a body
+) STRICT;
+
 -- How many tasks there are by run, lane and state, kept in the same commits as the tasks. Run 0: all runs together.
 -- No row: none.
 CREATE TABLE tally (

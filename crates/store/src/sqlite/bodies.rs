@@ -109,7 +109,8 @@ impl Bodies for TaskStory {
             let end = attempt.end.iter_mut().flat_map(|end| end.answer.iter_mut().chain(end.request.iter_mut()));
             attempt.request.iter_mut().chain(end)
         });
-        std::iter::once(&mut self.payload).chain(of_attempts)
+        let of_decisions = self.decisions.iter_mut().filter_map(|decided| decided.before.as_mut());
+        std::iter::once(&mut self.payload).chain(of_attempts).chain(of_decisions)
     }
 }
 

@@ -1,8 +1,10 @@
 //! What people decide about tasks.
 
+use super::bodies::{Text, remember};
 use super::rows::state;
 use super::writer::Write;
 use crate::{Decided, Decision, StoreError};
+use bytes::Bytes;
 use model::{Problem, TaskId, TaskState};
 use rusqlite::{OptionalExtension, params};
 
@@ -28,11 +30,25 @@ pub(super) fn decide(write: &mut Write<'_>, id: TaskId, decided: &Decided) -> Re
         .db
         .prepare_cached(r#"INSERT INTO decision (task, decision, "by", why, at) VALUES (?1, ?2, ?3, ?4, ?5)"#)?
         .execute(params![id.0, decided.decision.as_str(), decided.by, decided.why, decided.at])?;
+    if let Some(payload) = decided.payload.as_ref().filter(|_| to == TaskState::New) {
+        edit(write, id, payload)?;
+    }
     Ok(Ok(()))
 }
 
+/// Gives a task other data; what it was stays with the decision that was just recorded.
+fn edit(write: &Write<'_>, id: TaskId, payload: &Bytes) -> Result<(), StoreError> {
+    let decision = write.db.last_insert_rowid();
+    write
+        .db
+        .prepare_cached("INSERT INTO edited (decision, body) SELECT ?1, body FROM payload WHERE task = ?2")?
+        .execute([decision, id.0])?;
+    write.db.prepare_cached("UPDATE payload SET body = ?2 WHERE task = ?1")?.execute(params![id.0, Text(payload)])?;
+    remember(write.db, id, Some(payload))
+}
+
 fn run_again(write: &Write<'_>, id: TaskId, from: TaskState, decided: &Decided) -> Result<(), StoreError> {
-    if from == TaskState::Finished {
+    if from == TaskState::Finished || decided.payload.is_some() {
         write.db.prepare_cached("DELETE FROM resume WHERE task = ?1")?.execute([id.0])?;
     }
     if let Some(resume) = &decided.resume {

@@ -230,7 +230,10 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn decide(&self, tasks: Vec<TaskId>, decided: Decided) -> Result<Vec<Result<(), Problem>>, StoreError> {
+    async fn decide(&self, tasks: Vec<TaskId>, mut decided: Decided) -> Result<Vec<Result<(), Problem>>, StoreError> {
+        if let Some(payload) = decided.payload.take() {
+            decided.payload = Some(bodies::spill(&self.blobs, vec![payload], decided.at).await?.remove(0));
+        }
         self.write(move |write| tasks.iter().map(|task| decisions::decide(write, *task, &decided)).collect()).await
     }
 

@@ -187,12 +187,22 @@ fn attempt_end(row: &Row<'_>) -> rusqlite::Result<AttemptEnd> {
 }
 
 fn decisions(db: &Connection, id: TaskId) -> Result<Vec<Decided>, StoreError> {
-    let mut statement =
-        db.prepare_cached(r#"SELECT decision, "by", why, at FROM decision WHERE task = ?1 ORDER BY id"#)?;
+    let mut statement = db.prepare_cached(
+        r#"SELECT decision, "by", why, at, (SELECT body FROM edited WHERE edited.decision = decision.id)
+               FROM decision WHERE task = ?1 ORDER BY id"#,
+    )?;
     let rows = statement.query_map([id.0], |row| {
         let word = row.get_ref(0)?.as_str()?;
         let decision = Decision::from_word(word).ok_or_else(|| bad(0, format!("there is no decision `{word}`")))?;
-        Ok(Decided { decision, by: row.get(1)?, why: row.get(2)?, at: row.get(3)?, resume: None })
+        Ok(Decided {
+            decision,
+            by: row.get(1)?,
+            why: row.get(2)?,
+            at: row.get(3)?,
+            resume: None,
+            payload: None,
+            before: some_bytes(row, 4)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -3,7 +3,7 @@
 use super::{Bench, Fixture, NOW, decided, end};
 use bytes::Bytes;
 use model::{TaskId, TaskState};
-use store::{Decision, Next, Store};
+use store::{Decided, Decision, Next, Store};
 
 pub(crate) async fn each_decision_fits_some_states<F: Fixture>() {
     use TaskState::{Failed, Finished, New, Rejected, Retry, Skipped, Unknown, Waiting};
@@ -76,4 +76,31 @@ pub(crate) async fn a_finished_task_run_again_begins_anew<F: Fixture>() {
         assert_eq!((third.tries, third.claims, third.resume.is_some()), (0, 1, kept), "{next:?}");
         assert!(third.interrupted.is_none());
     }
+}
+
+pub(crate) async fn an_edit_keeps_what_was_before<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let long = Bytes::from(format!("\"{}\"", "x".repeat(400_000)));
+    let first = bench.claimed().await;
+    let task = first.token.task;
+    let mut failed = end(first.token, Next::Failed);
+    failed.resume = Some(Bytes::from_static(b"\"waiting\""));
+    assert!(bench.finish(failed).await);
+    // Through a short and a long text and back, each kept with its decision.
+    let texts = [long.clone(), Bytes::from_static(b"{\"fixed\":true}")];
+    let mut before = first.payload.clone();
+    for text in texts {
+        let edit = Decided { payload: Some(text.clone()), ..decided(Decision::Retry) };
+        assert_eq!(bench.store().decide(vec![task], edit).await.unwrap(), [Ok(())]);
+        let story = bench.story(task).await;
+        assert_eq!((&story.payload, &story.resume), (&text, &None));
+        assert_eq!(story.decisions.last().unwrap().before.as_ref(), Some(&before));
+        let claim = bench.claim_at(NOW + 5, 1).await.remove(0);
+        assert_eq!(claim.payload, text, "the next attempt gets it");
+        assert!(bench.finish(end(claim.token, Next::Failed)).await);
+        before = text;
+    }
+    assert_eq!(bench.store().decide(vec![task], decided(Decision::Retry)).await.unwrap(), [Ok(())]);
+    assert_eq!(bench.story(task).await.decisions.last().unwrap().before, None, "no edit");
+    bench.check_tally().await;
 }

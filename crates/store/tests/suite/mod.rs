@@ -42,7 +42,8 @@ macro_rules! on {
                 take_over_returns_what_was_started, the_latest_attempt_is_the_one_that_was_cut,
                 three_claims_without_an_end_park_a_task, an_end_counts_claims_anew,
                 a_handed_back_interruption_is_not_forgotten;
-            decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew;
+            decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew,
+                an_edit_keeps_what_was_before;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
@@ -220,5 +221,13 @@ pub(crate) fn end(token: Token, next: Next) -> Finish {
 }
 
 pub(crate) fn decided(decision: Decision) -> Decided {
-    Decided { decision, by: "cli".to_owned(), why: Some("because".to_owned()), at: NOW + 5, resume: None }
+    Decided {
+        decision,
+        by: "cli".to_owned(),
+        why: Some("because".to_owned()),
+        at: NOW + 5,
+        resume: None,
+        payload: None,
+        before: None,
+    }
 }

@@ -1,0 +1,181 @@
+//! What `tramontane tasks` decides: about tasks by number, or about all of a state.
+
+use super::call::read_json;
+use super::tasks::{Lanes, lanes, state};
+use super::{Context, Ended, Failure};
+use crate::exit::Exit;
+use clap::Args;
+use engine::clock::{Clock, SystemClock};
+use model::{Money, Problem, TaskId, TaskKind, TaskState, suggest};
+use serde_json::json;
+use store::{Decided, Decision, Lane, LaneId, Store, TaskFilter, TaskStory};
+
+/// Tasks of one commit, and of one page.
+const PAGE: usize = 1_000;
+
+/// Which tasks a decision is about.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Numbers of tasks.
+    #[arg(required_unless_present = "state", conflicts_with = "state", value_name = "ID")]
+    ids: Vec<i64>,
+    /// All tasks in this state.
+    #[arg(long, value_parser = state)]
+    state: Option<TaskState>,
+    /// Of these, only those of this route.
+    #[arg(long, value_name = "NAME", requires = "state", conflicts_with = "ids")]
+    route: Option<String>,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
+}
+
+/// How a task is to run again.
+pub(super) enum How {
+    /// From the start, with the data it has.
+    Plain,
+    /// From the answer that is kept.
+    FromAnswer,
+    /// From the start, with other data: JSON, or `@` and a file.
+    Edited(String),
+}
+
+impl Which {
+    /// The tasks' numbers.
+    async fn tasks(&self, store: &dyn Store) -> Result<Vec<TaskId>, Failure> {
+        let Some(state) = self.state else { return Ok(self.ids.iter().copied().map(TaskId).collect()) };
+        let lanes = lanes(store).await?;
+        let lane = self.route.as_deref().map(|route| lane_named(&lanes, TaskKind::Push, route)).transpose()?;
+        let (mut ids, mut before) = (Vec::new(), None);
+        loop {
+            let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
+            let page = store.tasks(TaskFilter { state: Some(state), lane, run: None, before, limit }).await?;
+            let Some(last) = page.last() else { return Ok(ids) };
+            before = Some(last.id);
+            ids.extend(page.iter().map(|row| row.id));
+        }
+    }
+
+    /// Decides, and says what became of it.
+    pub(super) async fn decide(self, context: &Context, decision: Decision, how: How) -> Ended {
+        let store = context.engine_store()?;
+        let ids = self.tasks(store.as_ref()).await?;
+        let mut decided = Decided::new(decision, "cli", self.why, SystemClock.now());
+        if let How::Edited(text) = &how {
+            decided.payload = Some(edited(store.as_ref(), &ids, text).await?.into());
+        }
+        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        for ids in ids.chunks(PAGE) {
+            let results = match how {
+                How::FromAnswer => retry_from_answers(store.as_ref(), ids, &decided).await?,
+                How::Plain | How::Edited(_) => store.decide(ids.to_vec(), decided.clone()).await?,
+            };
+            for (id, result) in ids.iter().zip(results) {
+                match result {
+                    Ok(()) => done.push(*id),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        }
+        if context.printer.json() {
+            context.printer.value(&json!({ "decision": decision, "tasks": done, "problems": problems }));
+        } else if !done.is_empty() || ids.is_empty() {
+            let plural = if done.len() == 1 { "task" } else { "tasks" };
+            context.printer.say(&format!("{} {plural}: done", done.len()));
+            if matches!(decision, Decision::Retry | Decision::ResolveResend) && !done.is_empty() {
+                context.printer.say("they are worked on by the next `tramontane run` of their incoming");
+            }
+        }
+        for problem in &problems {
+            context.printer.problem(problem);
+        }
+        Ok(if problems.is_empty() { Exit::Done } else { Exit::Refused })
+    }
+
+    /// Says what a retry would do: how many tasks would run again, and what their calls have cost so far.
+    pub(super) async fn foresee(self, context: &Context) -> Ended {
+        let store = context.read_store()?;
+        let (mut would, mut others, mut spent) = (Vec::new(), 0_usize, Money::default());
+        for id in self.tasks(store.as_ref()).await? {
+            match store.task(id).await? {
+                Some(story) if Decision::Retry.leads_to(story.row.state).is_some() => {
+                    spent = spent.saturating_add(cost(&story).unwrap_or_default());
+                    would.push(id);
+                }
+                _ => others += 1,
+            }
+        }
+        let currency = store.currency(None).await?;
+        if context.printer.json() {
+            let shown = json!({ "tasks": would, "not_fit": others, "spent": spent, "currency": currency });
+            context.printer.value(&shown);
+            return Ok(Exit::Done);
+        }
+        let plural = if would.len() == 1 { "task" } else { "tasks" };
+        let currency = currency.unwrap_or_default();
+        context.printer.data(&format!("{} {plural} would run again", would.len()));
+        if spent > Money::default() {
+            context.printer.data(&format!("their calls have cost an estimated {spent} {currency} so far"));
+        }
+        if others > 0 {
+            context.printer.data(&format!("{others} would not: they are still open, or not there"));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The data for one task, as JSON text.
+async fn edited(store: &dyn Store, ids: &[TaskId], text: &str) -> Result<String, Failure> {
+    let refused = |problem: Problem| Failure::refused(vec![problem.at("--payload")]);
+    let [id] = ids else {
+        let reason = format!("other data can be given to one task at a time, not to {}", ids.len());
+        return Err(refused(Problem::new("payload_for_many", reason)));
+    };
+    let payload = read_json("--payload", text).map_err(|problem| Failure::refused(vec![problem]))?;
+    let lanes = lanes(store).await?;
+    let row = store.task(*id).await?.map(|story| story.row);
+    if row.and_then(|row| lanes.get(&row.lane).map(|lane| lane.kind)) == Some(TaskKind::Pull) {
+        let reason = format!("task {id} takes data in and has none of its own");
+        return Err(refused(Problem::new("payload_of_pull", reason).hint("edit a task that it has made")));
+    }
+    Ok(payload.to_string())
+}
+
+/// What all attempts of a task are estimated to cost; `None` where no price is known.
+pub(super) fn cost(story: &TaskStory) -> Option<Money> {
+    let ends = story.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
+    ends.filter_map(|end| end.usage.as_ref()?.cost).reduce(Money::saturating_add)
+}
+
+/// The lane of a name.
+pub(super) fn lane_named(lanes: &Lanes, kind: TaskKind, name: &str) -> Result<LaneId, Failure> {
+    let known: Vec<&Lane> = lanes.values().filter(|lane| lane.kind == kind).collect();
+    if let Some(lane) = known.iter().find(|lane| lane.name == name) {
+        return Ok(lane.id);
+    }
+    let word = if kind == TaskKind::Push { "route" } else { "incoming" };
+    let mut problem = Problem::new("name_unknown", format!("there is no {word} \"{name}\" with tasks"));
+    problem.hint = suggest::hint(name, known.iter().map(|lane| lane.name.as_str()));
+    Err(Failure::refused(vec![problem]))
+}
+
+/// Each task remembers the answer that it has; one without an answer, or that is not there, is a problem of its own.
+async fn retry_from_answers(
+    store: &dyn Store,
+    ids: &[TaskId],
+    decided: &Decided,
+) -> Result<Vec<Result<(), Problem>>, Failure> {
+    let mut results = Vec::with_capacity(ids.len());
+    for id in ids {
+        let resume = match store.task(*id).await? {
+            Some(story) => engine::from_answer(&story).map(Some),
+            // The decision says what is wrong with it.
+            None => Ok(None),
+        };
+        results.push(match resume {
+            Ok(resume) => store.decide(vec![*id], Decided { resume, ..decided.clone() }).await?.remove(0),
+            Err(problem) => Err(problem),
+        });
+    }
+    Ok(results)
+}
