@@ -267,6 +267,13 @@ impl Server {
             let job = batch::run(request.payload(), &self.world.files, |body| self.call(request, body));
             return Some(job.and_then(|job| objects::create_batch(asking, request, job)));
         }
+        if entry.path == "/v1/batch/jobs/{job_id}"
+            && request.query("inline") == Some(&true.into())
+            && let Some(part) = &operation.part
+        {
+            let job = objects::answer(asking, part, request);
+            return Some(job.map(|job| batch::with_outputs(job, &self.world.files)));
+        }
         match &operation.part {
             Some(part) => Some(objects::answer(asking, part, request)),
             None if entry.paging.is_some() => Some(Ok(objects::list_of_nothing_made(asking, request, usize::MAX))),
