@@ -223,9 +223,7 @@ fn inside(asking: Asking<'_>, part: &Part, request: &Judged<'_>, ids: &[String])
         asking.objects.with(DOCUMENTS, own, |object| object.at = asking.now)?;
     } else if part.collection == BATCH_JOBS && path.ends_with("/cancel") {
         asking.objects.with(BATCH_JOBS, own, |job| {
-            // What has ended stays as it is.
-            if asking.now.saturating_sub(job.at) < 3_000 && !job.fields.contains_key("cancelled") {
-                job.fields.insert("cancelled".to_owned(), true.into());
+            if crate::batch::cancel(&mut job.fields, asking.now.saturating_sub(job.at)) {
                 job.at = asking.now;
             }
         })?;

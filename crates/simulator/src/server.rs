@@ -279,9 +279,10 @@ impl Server {
         }
         match &operation.part {
             Some(part) => {
+                // Only batch jobs have such a parameter.
                 let inline = request.query("inline") == Some(&true.into());
                 let answer = objects::answer(asking, part, request);
-                Some(if inline { answer.map(|job| batch::inline(job, &self.world.files)) } else { answer })
+                Some(if inline { answer.map(|job| batch::with_outputs(job, &self.world.files)) } else { answer })
             }
             None if entry.paging.is_some() => Some(Ok(objects::list_of_nothing_made(asking, request, usize::MAX))),
             None => None,

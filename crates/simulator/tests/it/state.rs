@@ -47,7 +47,7 @@ async fn fine_tuned_models_change() {
     assert_eq!(get(&running, &format!("/v1/models/{id}")).await.json()["archived"], false);
 }
 
-async fn upload(running: &Running, name: &str, purpose: &str, content: &[u8]) -> Got {
+pub(crate) async fn upload(running: &Running, name: &str, purpose: &str, content: &[u8]) -> Got {
     let mut body = format!(
         "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n{purpose}\r\n--b\r\nContent-Disposition: \
         form-data; name=\"file\"; filename=\"{name}\"\r\nContent-Type: application/jsonl\r\n\r\n"
