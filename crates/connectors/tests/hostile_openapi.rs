@@ -187,7 +187,7 @@ fn what_is_no_such_document() {
         ("\n", "empty"),
         ("[]", "object"),
         ("hello", "object"),
-        (r#"{"swagger": "2.0", "info": {}, "paths": {}}"#, "not understood"),
+        (r#"{"swagger": "2.0", "info": {}, "paths": {}}"#, "no OpenAPI 3.1"),
         (r#"{"openapi": "3.0.3", "info": {"version": "1"}, "paths": {}}"#, "3.1"),
         (r#"{"openapi": "3.1.0", "info": {"version": "1"}}"#, "missing"),
         (r#"{"openapi": "3.1.0", "info": {"version": "1"}, "paths": []}"#, "object"),

@@ -175,7 +175,7 @@ fn what_is_not_understood_is_refused_with_its_place() {
     let get = "/paths/~1orders~1{id}#byId/get";
     let deep = (0..140).fold(json!({}), |inner, _| json!({"items": inner}));
     let cases = [
-        ("/openapi", json!("3.0.3"), "/openapi", "only OpenAPI 3.1"),
+        ("/openapi", json!("3.0.3"), "/openapi", "no OpenAPI 3.1"),
         ("/webhooks", json!({}), "/webhooks", "not understood"),
         ("/paths", json!([]), "/paths", "an object is expected"),
         ("/info/version", json!(null), "/info", "\"version\" is missing"),

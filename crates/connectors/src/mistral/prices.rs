@@ -243,7 +243,7 @@ fn amount(number: f64, place: &str) -> Result<(), Problem> {
 }
 
 fn wrong(reason: String) -> Problem {
-    Problem::new("prices_wrong", reason).hint("tramontane prices list shows a book that is right")
+    Problem::new("prices_wrong", reason).hint("set it right, or delete the file to go back to the shipped prices")
 }
 
 #[cfg(test)]

@@ -114,11 +114,16 @@ fn finish(draft: Draft) -> Result<Catalogue, Problem> {
 
 /// The version of the API, after the version of OpenAPI was found to be one that is understood.
 fn header(root: &Node<'_>) -> Result<String, Problem> {
-    root.known(&["openapi", "info", "servers", "paths", "components", "security", "tags", "externalDocs"])?;
-    let openapi = root.need("openapi")?;
-    if !openapi.text()?.starts_with("3.1.") {
-        return Err(openapi.problem("only OpenAPI 3.1 is understood"));
+    if !root.value.is_object() {
+        return Err(root.problem("an OpenAPI 3.1 document is an object, and this is none"));
     }
+    let is_understood =
+        root.get("openapi").is_some_and(|found| found.text().is_ok_and(|text| text.starts_with("3.1.")));
+    if !is_understood {
+        let place = root.get("openapi").unwrap_or_else(|| root.clone());
+        return Err(place.problem("this is no OpenAPI 3.1 document").hint("its first line says openapi: 3.1.0"));
+    }
+    root.known(&["openapi", "info", "servers", "paths", "components", "security", "tags", "externalDocs"])?;
     Ok(root.need("info")?.text_of("version")?.to_owned())
 }
 
