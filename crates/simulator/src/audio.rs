@@ -66,17 +66,21 @@ fn wav(samples: &[u8]) -> Vec<u8> {
     file
 }
 
-/// How long a sound is, in seconds: by its header where it is WAV, else by its size.
+/// How long a sound is, in begun seconds: by its header and its samples where it is WAV, else by its size.
 fn seconds(sound: &[u8]) -> u64 {
-    let number = |at: usize| {
-        let bytes = sound.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u32::from_le_bytes)
-    };
-    let rate = match sound.starts_with(b"RIFF") && sound.get(8..12) == Some(b"WAVE") {
-        true => number(28) as usize,
-        false => BYTES_A_SECOND,
-    };
-    sound.len().div_ceil(rate.max(1)).max(1) as u64
+    let (samples, rate) = wav_samples(sound).unwrap_or((sound.len(), BYTES_A_SECOND));
+    samples.div_ceil(rate.max(1)).max(1) as u64
+}
+
+/// How many bytes of samples a WAV file has, and how many make a second.
+fn wav_samples(sound: &[u8]) -> Option<(usize, usize)> {
+    let number = |at: usize| Some(u32::from_le_bytes(sound.get(at..at + 4)?.try_into().ok()?) as usize);
+    if !sound.starts_with(b"RIFF") || sound.get(8..12)? != b"WAVE" {
+        return None;
+    }
+    let data = memchr::memmem::find(sound, b"data")?;
+    let there = sound.len().checked_sub(data + 8)?;
+    Some((number(data + 4)?.min(there), number(28)?))
 }
 
 /// Writes down what is heard: a sentence for about every four seconds.

@@ -41,6 +41,9 @@ struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
+    /// Only where the client says what it wishes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_tier: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -93,7 +96,8 @@ pub(crate) fn answer(payload: &Value) -> Result<Answer, Refusal> {
     let said: Vec<Said> = (0..choices).map(|index| say(payload, &asked, index)).collect();
     let completion_tokens = said.iter().map(|said| said.tokens).sum();
     let total_tokens = asked.tokens + completion_tokens;
-    let usage = Usage { prompt_tokens: asked.tokens, completion_tokens, total_tokens };
+    let service_tier = text(payload, "service_tier").map(|_| "standard");
+    let usage = Usage { prompt_tokens: asked.tokens, completion_tokens, total_tokens, service_tier };
     let request = fingerprint::of(payload);
     let id = format!("cmpl-{request:016x}{:016x}", fingerprint::mix(request));
     let created = EPOCH + request % 86_400;

@@ -102,13 +102,14 @@ fn page_objects(content: &[u8]) -> usize {
     found.count()
 }
 
-/// The texts between `BT` and `ET` of an uncompressed PDF, one for each.
+/// The texts between the operators `BT` and `ET` of an uncompressed PDF, one for each.
 fn texts_in_pdf(content: &[u8]) -> Vec<String> {
+    let mut ends = operators(content, b"ET").peekable();
     let mut texts = Vec::new();
-    for at in memchr::memmem::find_iter(content, b"BT\n").chain(memchr::memmem::find_iter(content, b"BT ")) {
-        let rest = &content[at + 2..];
-        let end = memchr::memmem::find(rest, b"ET").unwrap_or(rest.len());
-        let block = String::from_utf8_lossy(&rest[..end]).into_owned();
+    for begin in operators(content, b"BT") {
+        while ends.next_if(|end| *end < begin).is_some() {}
+        let end = ends.peek().copied().unwrap_or(content.len());
+        let block = String::from_utf8_lossy(&content[begin..end]).into_owned();
         let strings = block.split('(').skip(1).filter_map(|piece| piece.split_once(')')).map(|(text, _)| text);
         let text = strings.collect::<Vec<_>>().join(" ");
         if !text.is_empty() {
@@ -116,6 +117,13 @@ fn texts_in_pdf(content: &[u8]) -> Vec<String> {
         }
     }
     texts
+}
+
+/// Where an operator stands as a word of its own, in order.
+fn operators<'c>(content: &'c [u8], name: &'c [u8]) -> impl Iterator<Item = usize> + 'c {
+    let is_space = |at: Option<usize>| at.and_then(|at| content.get(at)).is_none_or(u8::is_ascii_whitespace);
+    memchr::memmem::find_iter(content, name)
+        .filter(move |at| is_space(at.checked_sub(1)) && is_space(Some(at + name.len())))
 }
 
 /// The pages that are asked for, as a list or as `0-2,5`; `None`: all.
