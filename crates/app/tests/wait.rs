@@ -9,10 +9,11 @@
 
 mod world;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use world::server::{follow, json, whole};
-use world::{Ran, World, lines};
+use world::{Ran, Simulator, World, lines};
 
 struct Flow {
     world: World,
@@ -188,4 +189,34 @@ fn a_question_that_is_killed_is_asked_again() {
         assert_eq!(asked.iter().filter(|line| *line == START).count(), 1, "{point}: {asked:?}");
         assert_eq!(lines(&flow.world.path("out.jsonl"))[0]["answer"]["status"], "SUCCESS", "{point}");
     }
+}
+
+/// The example of a batch, with a product that the service cannot describe.
+#[test]
+fn what_a_batch_could_not_answer_fails_alone() {
+    let world = World::new();
+    let simulator = Simulator::start(&world, &["--speed", "100"]);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/batch/batch.yaml");
+    let yaml = std::fs::read_to_string(example).unwrap();
+    let own = yaml.replace("max_tokens: 40", "max_tokens: (.most // 40)");
+    assert_ne!(own, yaml);
+    world.write("batch.yaml", own);
+    let products = serde_json::json!([{"sku": "a", "name": "oak"}, {"sku": "b", "name": "elm", "most": "many"}, {"sku": "c", "name": "ash"}]);
+    world.write("lists.jsonl", format!("{}\n", json!({"list": "l", "products": products})));
+    let run = |arguments: &[&str]| world.run_at(&simulator.url, arguments);
+    run(&["apply", "batch.yaml"]).expect(0);
+    run(&["run", "lists"]).expect(6);
+    let mut written: Vec<String> =
+        lines(&world.path("out/descriptions.jsonl")).iter().map(|line| line["sku"].to_string()).collect();
+    written.sort_unstable();
+    assert_eq!(written, ["\"a\"", "\"c\""]);
+    let failed = run(&["tasks", "list", "--state", "failed", "--json"]).expect(0).json();
+    let problem = failed[0]["problem"]["reason"].as_str().unwrap();
+    assert!(
+        failed.as_array().unwrap().len() == 1 && problem.contains("b: ") && problem.contains("max_tokens"),
+        "{failed}"
+    );
+    // The results of a batch cost half, and are counted where they were fetched.
+    let usage = run(&["usage", "--by", "route", "--json"]).expect(0).json();
+    assert_eq!((&usage[0]["route"], usage[0]["cost"].is_f64()), (&json!("fetch"), true), "{usage}");
 }
