@@ -102,6 +102,96 @@ async fn what_is_made_is_listed_shown_changed_and_deleted() {
     }
 }
 
+/// Objects below others: what makes the one above and where its id is, how one is made, where they are listed and the
+/// items are, which field of an item is its id, and how one is deleted; `{}` is the one above, `{id}` the one below.
+type Nested = (&'static str, &'static str, (Method, &'static str), &'static str, &'static str, Option<&'static str>);
+
+const NESTED: [Nested; 9] = [
+    ("/v1/agents", "id", (Method::Put, "/v1/agents/{}/aliases"), "", "alias", Some("/v1/agents/{}/aliases?alias={id}")),
+    ("/v1/libraries", "id", (Method::Put, "/v1/libraries/{}/share"), "/data", "share_with_uuid", None),
+    (
+        "/v1/connectors",
+        "id",
+        (Method::Post, "/v1/connectors/{}/organization/credentials"),
+        "/credentials",
+        "name",
+        Some("/v1/connectors/{}/organization/credentials/{id}"),
+    ),
+    (
+        "/v1/connectors",
+        "id",
+        (Method::Post, "/v1/connectors/{}/workspace/credentials"),
+        "/credentials",
+        "name",
+        Some("/v1/connectors/{}/workspace/credentials/{id}"),
+    ),
+    (
+        "/v1/connectors",
+        "id",
+        (Method::Post, "/v1/connectors/{}/user/credentials"),
+        "/credentials",
+        "name",
+        Some("/v1/connectors/{}/user/credentials/{id}"),
+    ),
+    (
+        "/v1/observability/datasets",
+        "id",
+        (Method::Post, "/v1/observability/datasets/{}/records"),
+        "/records/results",
+        "id",
+        Some("/v1/observability/dataset-records/{id}"),
+    ),
+    (
+        "/v1/admin/user-groups",
+        "uuid",
+        (Method::Post, "/v1/admin/user-groups/{}/workspaces"),
+        "/items",
+        "workspace_uuid",
+        Some("/v1/admin/user-groups/{}/workspaces/{id}"),
+    ),
+    ("/v2/prompts", "id", (Method::Post, "/v2/prompts/{}/versions"), "/data", "version", None),
+    ("/v2/skills", "id", (Method::Post, "/v2/skills/{}/versions"), "/data", "version", None),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_below_others_is_listed_and_goes_with_them() {
+    let running = start(Options::default()).await;
+    for (above, above_id, (method, path), items, id, delete) in NESTED {
+        let parent = ask(&running, "POST", above, &body(Method::Post, above)).await.json();
+        let parent = parent[above_id].as_str().unwrap().to_owned();
+        let entry = catalogue().operations.iter().find(|entry| {
+            let shape = entry.path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+            entry.method == method && shape.collect::<Vec<_>>().join("/") == path
+        });
+        let mut payload =
+            example_request(entry.unwrap(), catalogue(), 1, Fill::Smallest).payload.unwrap_or(Value::Null);
+        if let Some(name) = payload.get_mut("name") {
+            *name = json!("steady");
+        }
+        let base = path.replace("{}", &parent);
+        let listed = async || {
+            let got = ask(&running, "GET", &base, &Value::Null).await.json();
+            got.pointer(items).unwrap_or_else(|| panic!("{path}: {got}")).as_array().unwrap().clone()
+        };
+        let before = listed().await.len();
+        let query = if id == "alias" { "?alias=steady&version=0" } else { "" };
+        let made = ask(&running, method.as_str(), &format!("{base}{query}"), &payload).await;
+        assert_eq!(made.status, entry.unwrap().answers.first().unwrap().status, "{path}: {}", made.text());
+        let there = listed().await;
+        assert_eq!(there.len(), before + 1, "{path}: {there:?}");
+        if let Some(delete) = delete {
+            let id = there.last().unwrap()[id].as_str().unwrap_or_else(|| panic!("{path}: {there:?}"));
+            let target = delete.replace("{}", &parent).replace("{id}", id);
+            let gone = ask(&running, "DELETE", &target, &Value::Null).await;
+            assert!(matches!(gone.status, 200 | 204), "{path}: {}", gone.text());
+            assert_eq!(ask(&running, "DELETE", &target, &Value::Null).await.status, 404, "{path}");
+            assert_eq!(listed().await.len(), before, "{path}");
+        }
+        ask(&running, "DELETE", &format!("{above}/{parent}"), &Value::Null).await;
+        assert_eq!(ask(&running, "GET", &base, &Value::Null).await.status, 404, "{path}: gone with what was above");
+    }
+}
+
 #[tokio::test]
 async fn members_come_and_go() {
     let running = start(Options::default()).await;
@@ -152,7 +242,13 @@ async fn what_is_taken_or_running_is_refused() {
         body["schedule_id"] = json!("mine");
         body
     };
-    for (path, body) in [("/v1/workflows/flow/execute", execute), ("/v1/workflows/schedules", schedule)] {
+    let deployment = body(Method::Post, "/v1/workflows/deployments");
+    let all = [
+        ("/v1/workflows/flow/execute", execute),
+        ("/v1/workflows/schedules", schedule),
+        ("/v1/workflows/deployments", deployment),
+    ];
+    for (path, body) in all {
         let first = ask(&running, "POST", path, &body).await;
         assert!(first.status < 300, "{path}: {}", first.text());
         let again = ask(&running, "POST", path, &body).await;
