@@ -1,7 +1,7 @@
 //! What goes over the border of the store.
 
 use bytes::Bytes;
-use model::{Evidence, Millis, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
+use model::{Evidence, Millis, Money, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
 use serde::Serialize;
 
 /// Number of a lane: an incoming (for pulls) or a route (for pushes). Given once per name, never used again.
@@ -343,6 +343,15 @@ pub struct TaskStory {
     pub decisions: Vec<Decided>,
     /// Tasks made from it.
     pub made: Vec<TaskId>,
+}
+
+impl TaskStory {
+    /// What all its attempts are estimated to cost together; `None` where no price is known.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        let ends = self.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
+        ends.filter_map(|end| end.usage.as_ref()?.cost).reduce(Money::saturating_add)
+    }
 }
 
 /// Everything about one attempt.

@@ -1,14 +1,14 @@
 //! What `tramontane tasks` decides: about tasks by number, or about all of a state.
 
 use super::call::read_json;
-use super::tasks::{Lanes, lanes, state};
+use super::filter::{lane_named, lanes, state};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use clap::Args;
 use engine::clock::{Clock, SystemClock};
-use model::{Money, Problem, TaskId, TaskKind, TaskState, suggest};
+use model::{Money, Problem, TaskId, TaskKind, TaskState};
 use serde_json::json;
-use store::{Decided, Decision, Lane, LaneId, Store, TaskFilter, TaskStory};
+use store::{Decided, Decision, Store, TaskFilter};
 
 /// Tasks of one commit, and of one page.
 const PAGE: usize = 1_000;
@@ -99,7 +99,7 @@ impl Which {
         for id in self.tasks(store.as_ref()).await? {
             match store.task(id).await? {
                 Some(story) if Decision::Retry.leads_to(story.row.state).is_some() => {
-                    spent = spent.saturating_add(cost(&story).unwrap_or_default());
+                    spent = spent.saturating_add(story.cost().unwrap_or_default());
                     would.push(id);
                 }
                 _ => others += 1,
@@ -139,24 +139,6 @@ async fn edited(store: &dyn Store, ids: &[TaskId], text: &str) -> Result<String,
         return Err(refused(Problem::new("payload_of_pull", reason).hint("edit a task that it has made")));
     }
     Ok(payload.to_string())
-}
-
-/// What all attempts of a task are estimated to cost; `None` where no price is known.
-pub(super) fn cost(story: &TaskStory) -> Option<Money> {
-    let ends = story.attempts.iter().filter_map(|attempt| attempt.end.as_ref());
-    ends.filter_map(|end| end.usage.as_ref()?.cost).reduce(Money::saturating_add)
-}
-
-/// The lane of a name.
-pub(super) fn lane_named(lanes: &Lanes, kind: TaskKind, name: &str) -> Result<LaneId, Failure> {
-    let known: Vec<&Lane> = lanes.values().filter(|lane| lane.kind == kind).collect();
-    if let Some(lane) = known.iter().find(|lane| lane.name == name) {
-        return Ok(lane.id);
-    }
-    let word = if kind == TaskKind::Push { "route" } else { "incoming" };
-    let mut problem = Problem::new("name_unknown", format!("there is no {word} \"{name}\" with tasks"));
-    problem.hint = suggest::hint(name, known.iter().map(|lane| lane.name.as_str()));
-    Err(Failure::refused(vec![problem]))
 }
 
 /// Each task remembers the answer that it has; one without an answer, or that is not there, is a problem of its own.

@@ -8,6 +8,7 @@ mod decide;
 mod demo;
 mod entities;
 mod export;
+mod filter;
 mod ledger_check;
 mod prices;
 mod run;

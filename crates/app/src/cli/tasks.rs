@@ -1,14 +1,14 @@
 //! `tramontane tasks`: looks at tasks and decides about them.
 
-use super::decide::{How, Which, cost, lane_named};
+use super::decide::{How, Which};
+use super::filter::{Lanes, lane_named, lanes, state};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use clap::{Args, Subcommand, ValueEnum};
-use model::{Problem, TaskId, TaskKind, TaskState, suggest};
+use model::{Problem, TaskId, TaskKind, TaskState};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use store::{AttemptStory, Decision, Lane, LaneId, Store, TaskFilter, TaskRow, TaskStory};
+use store::{AttemptStory, Decision, TaskFilter, TaskRow, TaskStory};
 
 /// Tasks of one page.
 const PAGE: u32 = 1_000;
@@ -94,14 +94,6 @@ enum Resolution {
     Resend,
 }
 
-pub(super) fn state(text: &str) -> Result<TaskState, String> {
-    let words: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
-    TaskState::from_word(text).ok_or_else(|| {
-        let hint = suggest::nearest(text, words.iter().copied()).map(|near| format!("did you mean {near}? "));
-        format!("{}states are {}", hint.unwrap_or_default(), words.join(", "))
-    })
-}
-
 impl Tasks {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         match self.verb {
@@ -127,12 +119,6 @@ impl Tasks {
             }
         }
     }
-}
-
-pub(super) type Lanes = HashMap<LaneId, Lane>;
-
-pub(super) async fn lanes(store: &dyn Store) -> Result<Lanes, Failure> {
-    Ok(store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect())
 }
 
 impl List {
@@ -217,7 +203,7 @@ async fn show(context: &Context, id: TaskId) -> Ended {
         return Err(Failure::refused(vec![problem]));
     };
     let mut value = story_value(&story, &lanes);
-    if let Some(cost) = cost(&story) {
+    if let Some(cost) = story.cost() {
         (value["cost"], value["currency"]) = (json!(cost), json!(store.currency(None).await?));
     }
     if context.printer.json() {
@@ -284,7 +270,7 @@ fn print_story(context: &Context, story: &TaskStory, value: &Value) {
     if let Some(source) = story.row.source {
         printer.data(&format!("made from task {source}"));
     }
-    if let Some(cost) = cost(story) {
+    if let Some(cost) = story.cost() {
         printer.data(&format!("cost estimated {cost} {}", text("currency")));
     }
     printer.data(&format!("payload {}", short(&value["payload"].to_string(), 2_000)));
