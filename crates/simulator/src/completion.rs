@@ -2,6 +2,7 @@
 
 use crate::answer::Answer;
 use crate::refusal::{Fault, Refusal};
+use crate::state::Caches;
 use crate::{EPOCH, fingerprint, wished, words};
 use serde::Serialize;
 use serde_json::Value;
@@ -44,6 +45,14 @@ struct Usage {
     /// Only where the client says what it wishes.
     #[serde(skip_serializing_if = "Option::is_none")]
     service_tier: Option<&'static str>,
+    /// Only where the client gives its prompts a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct Details {
+    cached_tokens: u64,
 }
 
 #[derive(Serialize)]
@@ -84,7 +93,7 @@ struct Said {
 
 /// Answers a valid request. The text depends on what is asked of whom; `max_tokens` and `stop` cut it, and `stream`
 /// only changes the way it is told.
-pub(crate) fn answer(payload: &Value) -> Result<Answer, Refusal> {
+pub(crate) fn answer(payload: &Value, caches: &Caches) -> Result<Answer, Refusal> {
     let model = text(payload, "model").unwrap_or(AGENTS_MODEL);
     let asked = Asked::read(payload);
     let choices = payload.get("n").and_then(Value::as_u64).unwrap_or(1);
@@ -97,7 +106,10 @@ pub(crate) fn answer(payload: &Value) -> Result<Answer, Refusal> {
     let completion_tokens = said.iter().map(|said| said.tokens).sum();
     let total_tokens = asked.tokens + completion_tokens;
     let service_tier = text(payload, "service_tier").map(|_| "standard");
-    let usage = Usage { prompt_tokens: asked.tokens, completion_tokens, total_tokens, service_tier };
+    let details = asked.heard.zip(text(payload, "prompt_cache_key"));
+    let prompt_tokens_details = details.map(|(heard, key)| Details { cached_tokens: caches.found(key, heard) });
+    let usage =
+        Usage { prompt_tokens: asked.tokens, completion_tokens, total_tokens, service_tier, prompt_tokens_details };
     let request = fingerprint::of(payload);
     let id = format!("cmpl-{request:016x}{:016x}", fingerprint::mix(request));
     let created = EPOCH + request % 86_400;
@@ -121,13 +133,17 @@ struct Asked<'a> {
     question: &'a str,
     seed: u64,
     tokens: u64,
+    /// All texts in their order, where they may be found again.
+    heard: Option<String>,
 }
 
 impl<'a> Asked<'a> {
     fn read(payload: &'a Value) -> Self {
         let whom = text(payload, "model").or_else(|| text(payload, "agent_id")).unwrap_or_default();
         let random = payload.get("random_seed").and_then(Value::as_u64).unwrap_or_default();
-        let mut asked = Self { question: "", seed: fingerprint::mix(fingerprint::text_of(whom) ^ random), tokens: 0 };
+        let seed = fingerprint::mix(fingerprint::text_of(whom) ^ random);
+        let heard = payload.get("prompt_cache_key").map(|_| String::new());
+        let mut asked = Self { question: "", seed, tokens: 0, heard };
         for name in ["prompt", "suffix"] {
             asked.hear(name, text(payload, name).unwrap_or_default());
         }
@@ -147,6 +163,10 @@ impl<'a> Asked<'a> {
             return;
         }
         self.tokens += words::count(text);
+        if let Some(heard) = &mut self.heard {
+            heard.push_str(text);
+            heard.push('\n');
+        }
         self.seed =
             fingerprint::mix(self.seed ^ fingerprint::text_of(role).rotate_left(9) ^ fingerprint::text_of(text));
         if matches!(role, "user" | "prompt") {

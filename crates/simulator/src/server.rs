@@ -213,7 +213,7 @@ impl Server {
     fn handle(&self, operation: &Operation, request: &Judged<'_>, path: &str, query: &str) -> Result<Answer, Refusal> {
         let World { models, files, .. } = &self.world;
         match operation.handler {
-            Handler::Completion => completion::answer(request.payload()),
+            Handler::Completion => completion::answer(request.payload(), &self.world.caches),
             Handler::Embeddings => embeddings::answer(request.payload()),
             Handler::Ocr => ocr::answer(files, request),
             Handler::Moderation => Ok(classifier::moderate(request.payload())),

@@ -1,10 +1,12 @@
 //! What the simulator remembers, one file per area. All of it is bounded, and gone when it stops.
 
+mod caches;
 pub(crate) mod collections;
 mod files;
 mod models;
 mod objects;
 
+pub(crate) use caches::Caches;
 pub(crate) use files::Files;
 pub(crate) use models::Models;
 pub(crate) use objects::{Object, Objects};
@@ -17,11 +19,17 @@ pub(crate) struct World {
     pub(crate) models: Models,
     pub(crate) files: Files,
     pub(crate) objects: Objects,
+    pub(crate) caches: Caches,
 }
 
 impl World {
     pub(crate) fn new(most: usize, examples: usize) -> Self {
-        Self { models: Models::new(), files: Files::default(), objects: Objects::new(most, examples) }
+        Self {
+            models: Models::new(),
+            files: Files::default(),
+            objects: Objects::new(most, examples),
+            caches: Caches::default(),
+        }
     }
 }
 

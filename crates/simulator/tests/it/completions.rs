@@ -145,3 +145,19 @@ async fn the_form_of_the_answer_is_as_wished() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_beginning_of_a_prompt_is_found_again_under_its_key() {
+    let running = start().await;
+    let long = "one two three four ".repeat(50);
+    let cached = async |question: &str, key: Value| {
+        let usage = chat(&running, &ask(question, &json!({"prompt_cache_key": key}))).await.json()["usage"].clone();
+        assert!(usage["prompt_tokens_details"]["cached_tokens"].as_u64() <= usage["prompt_tokens"].as_u64());
+        usage["prompt_tokens_details"]["cached_tokens"].as_u64()
+    };
+    assert_eq!(cached(&long, json!("a")).await, Some(0), "the first");
+    assert_eq!(cached(&format!("{long} and five"), json!("a")).await, Some(192), "whole blocks of 64");
+    assert_eq!(cached(&long, json!("b")).await, Some(0), "another key");
+    assert_eq!(cached("short", json!("a")).await, Some(0), "another prompt");
+    assert_eq!(cached(&long, Value::Null).await, None, "no key");
+}
