@@ -6,10 +6,11 @@
 mod schema;
 
 use super::catalogue::{Answer, Body, Catalogue, Entry, Location, Method, Parameter};
+use super::schemas::{COMPONENT, references};
 use schema::{Side, compare};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most changes that are told of one operation. A document that changes more of one is another API.
 const MOST: usize = 200;
@@ -86,7 +87,7 @@ impl Operation {
 /// Compares two catalogues.
 #[must_use]
 pub fn diff(older: &Catalogue, newer: &Catalogue) -> Diff {
-    let schemas = [Schemas::of(older), Schemas::of(newer)];
+    let schemas = Both::of(older, newer);
     let (old, new) = (by_signature(older), by_signature(newer));
     let only = |these: &BTreeMap<_, &Entry>, others: &BTreeMap<_, _>| -> Vec<Operation> {
         these.iter().filter(|(key, _)| !others.contains_key(*key)).map(|(_, entry)| Operation::of(entry)).collect()
@@ -121,22 +122,55 @@ impl Changes {
         }
     }
 
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
     fn is_full(&self) -> bool {
         self.0.len() >= MOST
     }
 }
 
-/// The named schemas of a catalogue.
-struct Schemas(BTreeMap<String, Value>);
+/// The named schemas of both catalogues.
+struct Both {
+    old: BTreeMap<String, Value>,
+    new: BTreeMap<String, Value>,
+    /// Names that stand for the same in both, with everything that they refer to.
+    identical: BTreeSet<String>,
+}
 
-impl Schemas {
-    fn of(catalogue: &Catalogue) -> Self {
+impl Both {
+    fn of(older: &Catalogue, newer: &Catalogue) -> Self {
         let read = |text: &RawValue| serde_json::from_str(text.get()).unwrap_or_default();
-        Self(catalogue.schemas.iter().map(|(name, text)| (name.clone(), read(text))).collect())
+        let all = |catalogue: &Catalogue| -> BTreeMap<String, Value> {
+            catalogue.schemas.iter().map(|(name, text)| (name.clone(), read(text))).collect()
+        };
+        let (old, new) = (all(older), all(newer));
+        let identical = identical(&old, &new);
+        Self { old, new, identical }
     }
 }
 
-fn entries(old: &Entry, new: &Entry, schemas: &[Schemas; 2], changes: &mut Changes) {
+/// The names of the same schemas, without those that lead to different ones.
+fn identical(old: &BTreeMap<String, Value>, new: &BTreeMap<String, Value>) -> BTreeSet<String> {
+    let mut used_by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, schema) in old {
+        references(schema, &mut |target| {
+            used_by.entry(target.strip_prefix(COMPONENT).unwrap_or(target)).or_default().push(name);
+        });
+    }
+    let mut different: Vec<&str> =
+        old.iter().filter(|(name, schema)| new.get(*name) != Some(*schema)).map(|(name, _)| name.as_str()).collect();
+    let mut same: BTreeSet<String> = old.keys().cloned().collect();
+    while let Some(name) = different.pop() {
+        if same.remove(name) {
+            different.extend(used_by.get(name).into_iter().flatten());
+        }
+    }
+    same
+}
+
+fn entries(old: &Entry, new: &Entry, schemas: &Both, changes: &mut Changes) {
     if old.title != new.title {
         changes.add("", format!("is now called \"{}\"", new.title), true);
     }
@@ -163,7 +197,7 @@ fn entries(old: &Entry, new: &Entry, schemas: &[Schemas; 2], changes: &mut Chang
     answers(&old.answers, &new.answers, schemas, changes);
 }
 
-fn parameters(old: &[Parameter], new: &[Parameter], schemas: &[Schemas; 2], changes: &mut Changes) {
+fn parameters(old: &[Parameter], new: &[Parameter], schemas: &Both, changes: &mut Changes) {
     let place = |parameter: &Parameter| {
         let location = match parameter.location {
             Location::Path => "path",
@@ -198,7 +232,7 @@ fn parameters(old: &[Parameter], new: &[Parameter], schemas: &[Schemas; 2], chan
     }
 }
 
-fn bodies(old: Option<&Body>, new: Option<&Body>, schemas: &[Schemas; 2], changes: &mut Changes) {
+fn bodies(old: Option<&Body>, new: Option<&Body>, schemas: &Both, changes: &mut Changes) {
     let place = "payload";
     match (old, new) {
         (None, None) => {}
@@ -219,7 +253,7 @@ fn bodies(old: Option<&Body>, new: Option<&Body>, schemas: &[Schemas; 2], change
     }
 }
 
-fn answers(old: &[Answer], new: &[Answer], schemas: &[Schemas; 2], changes: &mut Changes) {
+fn answers(old: &[Answer], new: &[Answer], schemas: &Both, changes: &mut Changes) {
     let same = |one: &Answer, other: &Answer| (one.status, &one.media_type) == (other.status, &other.media_type);
     let place = |answer: &Answer| match answer.media_type.as_deref() {
         None | Some("application/json") => format!("answer {}", answer.status),

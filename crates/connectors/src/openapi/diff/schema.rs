@@ -1,6 +1,6 @@
 //! What is different between two schemas of the same value.
 
-use super::{Changes, Schemas};
+use super::{Both, Changes};
 use crate::openapi::schemas::COMPONENT;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -52,24 +52,20 @@ const OTHERS: [&str; 12] = [
 ];
 
 /// Adds what is different between the schemas of the older and the newer catalogue.
-pub(super) fn compare(
-    old: &Value,
-    new: &Value,
-    place: &str,
-    side: Side,
-    schemas: &[Schemas; 2],
-    changes: &mut Changes,
-) {
-    let mut comparison = Comparison { side, schemas, changes, open: HashSet::new(), left: MAX_PAIRS };
+pub(super) fn compare(old: &Value, new: &Value, place: &str, side: Side, schemas: &Both, changes: &mut Changes) {
+    let mut comparison =
+        Comparison { side, schemas, changes, open: HashSet::new(), same: HashSet::new(), left: MAX_PAIRS };
     comparison.values(old, new, place, MAX_DEPTH);
 }
 
 struct Comparison<'a, 'c> {
     side: Side,
-    schemas: &'a [Schemas; 2],
+    schemas: &'a Both,
     changes: &'c mut Changes,
     /// Pairs of named schemas that were met on the way here: schemas refer to themselves.
     open: HashSet<(&'a str, &'a str)>,
+    /// Pairs of named schemas in which nothing is different.
+    same: HashSet<(&'a str, &'a str)>,
     left: usize,
 }
 
@@ -80,18 +76,20 @@ impl<'a> Comparison<'a, '_> {
     }
 
     fn values(&mut self, old: &'a Value, new: &'a Value, place: &str, depth: usize) {
-        let Some(depth) = depth.checked_sub(1) else { return };
-        if self.left == 0 || self.changes.is_full() {
+        let names = component(old).zip(component(new));
+        let identical = names.is_some_and(|(one, other)| one == other && self.schemas.identical.contains(one));
+        if identical || self.changes.is_full() {
             return;
         }
-        self.left -= 1;
-        let names = (component(old), component(new));
-        if let (Some(one), Some(other)) = names
-            && !self.open.insert((one, other))
-        {
+        let (Some(depth), Some(left)) = (depth.checked_sub(1), self.left.checked_sub(1)) else {
+            return self.changes.add(place, "and what follows is too large to be compared", true);
+        };
+        self.left = left;
+        if names.is_some_and(|names| self.same.contains(&names) || !self.open.insert(names)) {
             return;
         }
-        let (old_resolved, new_resolved) = (resolve(old, &self.schemas[0]), resolve(new, &self.schemas[1]));
+        let before = self.changes.count();
+        let (old_resolved, new_resolved) = (resolve(old, &self.schemas.old), resolve(new, &self.schemas.new));
         match (old_resolved, new_resolved) {
             (Value::Object(old), Value::Object(new)) => self.objects(old, new, place, depth),
             (old, new) if old == new => {}
@@ -99,8 +97,11 @@ impl<'a> Comparison<'a, '_> {
             (_, Value::Bool(true)) => self.changes.add(place, "may be anything now", self.side == Side::Answer),
             _ => self.narrower(place, "is described now"),
         }
-        if let (Some(one), Some(other)) = names {
-            self.open.remove(&(one, other));
+        if let Some(names) = names {
+            self.open.remove(&names);
+            if self.changes.count() == before {
+                self.same.insert(names);
+            }
         }
     }
 
@@ -291,10 +292,10 @@ fn component(schema: &Value) -> Option<&str> {
 }
 
 /// What a schema refers to. The readers of catalogues make sure that references lead somewhere and not in circles.
-fn resolve<'a>(schema: &'a Value, schemas: &'a Schemas) -> &'a Value {
+fn resolve<'a>(schema: &'a Value, schemas: &'a BTreeMap<String, Value>) -> &'a Value {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH {
-        match component(schema).and_then(|name| schemas.0.get(name)) {
+        match component(schema).and_then(|name| schemas.get(name)) {
             Some(named) => schema = named,
             None => break,
         }
