@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::parts;
 use crate::settings::{self, ADMIN_KEY, API_KEY, Environment, USER_KEY};
 use clap::Args;
+use connectors::mistral::prices::Prices;
 use connectors::openapi::catalogue::Method;
 use engine::definitions::from_stored;
 use engine::exchange::{Client, Exchanged, Files};
@@ -86,7 +87,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Call {
     pub(crate) async fn run(self: Box<Self>, context: &Context) -> Ended {
-        let operation = self.operation(context)?;
+        let prices = prices::in_use(&context.data())?;
+        let currency = prices.currency.clone();
+        let operation = self.operation(context, prices)?;
         let request = self.request()?;
         let client = self.client(context).await?;
         let prepared = operation.prepare(&request, client.1).map_err(Failure::refused)?;
@@ -103,8 +106,17 @@ impl Call {
         let files: Arc<dyn Files> = Arc::new(Typed::new(&self.file, out));
         match client.0.exchange(&prepared.http, operation.credential(), None, &files).await {
             Exchanged::Answer(answer) => {
-                let ended = self.print_answer(context, operation.as_ref(), &answer)?;
-                self.print_usage(context, operation.as_ref(), &request, &answer, client.0.base())?;
+                let reading = operation.read(&answer);
+                let used = match reading.evidence {
+                    Evidence::Answered => operation.usage(&request, &reading.answer, client.0.base()),
+                    _ => None,
+                };
+                let ended = self.print_answer(context, &answer, reading)?;
+                if let Some(used) = used {
+                    let unpriced = u64::from(used.cost.is_none());
+                    let sum = UsageSum { name: None, calls: 1, unpriced, usage: used };
+                    context.printer.say(&usage::in_words(&sum, &currency));
+                }
                 Ok(ended)
             }
             Exchanged::Lost { evidence, problem, part } => {
@@ -121,8 +133,8 @@ impl Call {
         }
     }
 
-    fn print_answer(&self, context: &Context, operation: &dyn Operation, answer: &HttpAnswer) -> Ended {
-        let Reading { evidence, answer: value, problem, file, .. } = operation.read(answer);
+    fn print_answer(&self, context: &Context, answer: &HttpAnswer, reading: Reading) -> Ended {
+        let Reading { evidence, answer: value, problem, file, .. } = reading;
         if let (Some(file), Some(kept)) = (file, &answer.kept) {
             self.say_file(context, &file, kept);
         } else if !(value.is_null() && answer.body.is_empty()) {
@@ -141,26 +153,6 @@ impl Call {
         })
     }
 
-    /// What a good answer used, on stderr.
-    fn print_usage(
-        &self,
-        context: &Context,
-        operation: &dyn Operation,
-        request: &Request,
-        answer: &HttpAnswer,
-        base: &str,
-    ) -> Result<(), Failure> {
-        let reading = operation.read(answer);
-        if reading.evidence == Evidence::Answered
-            && let Some(used) = operation.usage(request, &reading.answer, base)
-        {
-            let unpriced = u64::from(used.cost.is_none());
-            let sum = UsageSum { name: None, calls: 1, unpriced, usage: used };
-            context.printer.say(&usage::in_words(&sum, &prices::in_use(&context.data())?.currency));
-        }
-        Ok(())
-    }
-
     /// The file itself went to its place as it came.
     fn say_file(&self, context: &Context, file: &FileAnswer, kept: &Kept) {
         if let Some(path) = &self.out {
@@ -175,11 +167,9 @@ impl Call {
         }
     }
 
-    fn operation(&self, context: &Context) -> Result<Arc<dyn Operation>, Failure> {
-        let connector = parts::registry(prices::in_use(&context.data())?)
-            .connectors
-            .remove("mistral")
-            .ok_or_else(|| Failure::refused(Vec::new()))?;
+    fn operation(&self, context: &Context, prices: Prices) -> Result<Arc<dyn Operation>, Failure> {
+        let connector =
+            parts::registry(prices).connectors.remove("mistral").ok_or_else(|| Failure::refused(Vec::new()))?;
         let custom = self.entity.trim().eq_ignore_ascii_case("custom");
         let mut method = self.method;
         if method.is_none() && !custom {
