@@ -2,9 +2,11 @@
 
 mod cli;
 mod exit;
+mod held;
 mod imports;
 mod parts;
 mod print;
+mod server;
 mod settings;
 
 use clap::Parser;

@@ -1,9 +1,11 @@
 //! Where settings come from. The environment is read here and nowhere else.
 
+use engine::clock::{Clock, SystemClock};
 use engine::definitions::variables::Variables;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The environment variable with the key of `tramontane call`.
 pub(crate) const API_KEY: &str = "MISTRAL_API_KEY";
@@ -16,6 +18,21 @@ pub(crate) const USER_KEY: &str = "MISTRAL_USER_KEY";
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The time that the engine goes by: the machine's.
+#[cfg(not(feature = "crash-points"))]
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The same; a test may let it run faster, by `TRAMONTANE_CLOCK_SPEED`.
+#[cfg(feature = "crash-points")]
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    match environment("TRAMONTANE_CLOCK_SPEED").and_then(|speed| speed.parse().ok()) {
+        Some(speed) => Arc::new(engine::clock::FastClock::new(speed)),
+        None => Arc::new(SystemClock),
+    }
 }
 
 /// The data folder where none is named: the user's own, by the XDG base directory rules.

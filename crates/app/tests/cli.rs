@@ -102,6 +102,9 @@ fn help_names_every_command() {
       apply      Applies definitions: all of them or none
       export     Writes the stored definitions as YAML
       run        Runs an incoming: takes its data in and works until all of it is through
+      serve      Runs everything that is defined, until it is told to stop
+      schedules  Shows schedules and when they run next, pauses them and lets them go on
+      webhooks   Shows the addresses that others send to
       tasks      Looks at tasks and decides about them
       usage      Sums what calls used and are estimated to cost, by route, model or day
       prices     Shows the prices that costs are estimated by
@@ -538,14 +541,14 @@ fn decisions_about_tasks_are_kept() {
         error: task 3: it is `failed`, and only `unknown` tasks can be resolved [decision_misfit]
           hint: retry it if it must run again
         "#);
-        assert_snapshot!(prompt.says(&["tasks", "retry", "3", "99"]), @r#"
+        assert_snapshot!(prompt.says(&["tasks", "retry", "3", "99"]), @r"
         exit 3
         -- stderr
         1 task: done
-        they are worked on by the next `tramontane run` of their incoming
+        they are worked on by `tramontane serve`, or the next `tramontane run` of their incoming
         error: task 99: there is no such task [task_not_found]
           hint: list the tasks to see their numbers
-        "#);
+        ");
         assert_snapshot!(prompt.says(&["run", "products"]), @r#"
         exit 6
         -- stdout

@@ -5,6 +5,8 @@ use crate::definitions::from_stored;
 use crate::definitions::variables::Variables;
 use crate::flow::{self, Flows, PullSource};
 use crate::random::Random;
+use crate::schedule::Ticker;
+use crate::standing::Standing;
 use crate::work::{self, Work, WorkEnd, WorkOptions};
 use bytes::Bytes;
 use model::{Problem, Registry, RunId, TaskKind, suggest};
@@ -26,6 +28,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Where `${…}` gets its values.
     pub variables: Arc<dyn Variables>,
+    /// What stands while definitions come and go.
+    pub standing: Arc<Standing>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -111,9 +115,17 @@ impl Engine {
     /// what the store says.
     pub async fn begin(&self, incoming: &str, options: RunOptions) -> Result<Begun, Problem> {
         let flow = self.flows.pull_named(incoming).ok_or_else(|| self.unknown_incoming(incoming))?;
-        if matches!(flow.source, PullSource::Answers) {
-            return Err(Problem::new("incoming_not_runnable", format!("{incoming} listens to the answers of a route"))
-                .hint("run the incoming that feeds that route"));
+        match flow.source {
+            PullSource::Answers => {
+                let reason = format!("{incoming} listens to the answers of a route");
+                let problem = Problem::new("incoming_not_runnable", reason);
+                return Err(problem.hint("run the incoming that feeds that route"));
+            }
+            PullSource::Webhook(_) => {
+                let problem = Problem::new("incoming_not_runnable", format!("others send to {incoming}"));
+                return Err(problem.hint("tramontane serve takes in what they send; tramontane webhooks shows where"));
+            }
+            _ => {}
         }
         let store = &self.parts.store;
         let open = store.open_runs(Some(flow.lane)).await.map_err(|error| error.problem())?;
@@ -141,8 +153,7 @@ impl Engine {
             Some(limit) => json!({ "limit": limit }),
             None => json!({}),
         };
-        let run =
-            NewRun { lane: flow.lane, trigger: options.trigger, at: now, payload: Bytes::from(payload.to_string()) };
+        let run = NewRun::now(flow.lane, &options.trigger, now, Bytes::from(payload.to_string()));
         let (run, _) = store.begin_run(run).await.map_err(|error| error.problem())?;
         Ok(Begun { run, open, continued: false })
     }
@@ -154,6 +165,15 @@ impl Engine {
     /// What the store says: then nothing more is claimed, and what was under way is left as it stands on disk.
     pub async fn work(&self, options: WorkOptions) -> Result<WorkEnd, Problem> {
         Work::new(self.parts.clone(), self.flows.clone(), options).run().await
+    }
+
+    /// Begins the runs of schedules that are due.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn tick(&self) -> Result<(), Problem> {
+        let ticker = Ticker::new(self.parts.clone(), self.flows.clone());
+        ticker.tick(self.parts.clock.now()).await.map(|_| ()).map_err(|error| error.problem())
     }
 
     /// Settles what an earlier process left behind: claims that it can no longer end. To be called once, before

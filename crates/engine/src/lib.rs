@@ -7,10 +7,15 @@ pub mod engine;
 pub mod exchange;
 pub mod flow;
 pub mod random;
+pub mod runner;
+pub mod schedule;
+pub mod standing;
 pub mod transformers;
 pub mod work;
 
 pub(crate) use store::crash;
 
 pub use engine::{Begun, Engine, Parts, RunOptions};
-pub use work::{WorkEnd, WorkOptions, from_answer};
+pub use runner::{Runner, RunnerOptions, Status};
+pub use standing::Standing;
+pub use work::{Until, WorkEnd, WorkOptions, from_answer};

@@ -2,6 +2,14 @@
 //!
 //! The doc comments here are the reference: they end up in the JSON Schema and from there in forms and docs.
 
+mod limits;
+mod schedule;
+mod storage;
+
+pub use limits::{Breaker, Limits};
+pub use schedule::{Misfire, Overlap, Schedule};
+pub use storage::Storage;
+
 use crate::http::Preflight;
 use crate::request::Input;
 use crate::{Credential, Millis, Request};
@@ -26,6 +34,12 @@ pub struct Definitions {
     /// Which incoming feeds which outgoing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub routes: BTreeMap<String, Route>,
+    /// When incomings run by themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Tables that transformers remember things in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub storages: BTreeMap<String, Storage>,
 }
 
 /// One remote system.
@@ -154,21 +168,6 @@ impl Default for Timeouts {
     }
 }
 
-/// What a remote system may be asked at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Calls under way at the same time.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub parallel: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { parallel: 64 }
-    }
-}
-
 /// A way in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -215,6 +214,45 @@ pub struct Route {
     /// What happens to a paid or creating call whose answer was lost.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_unknown: OnUnknown,
+    /// Where routes compete for one HTTP client, those with a smaller number come first; among equals they take turns.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
+    /// Path to a value in the payload, as in transformers (`order.id`): tasks with the same value are worked on one
+    /// after the other, in the order in which they came, while others overtake them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<String>,
+    /// A task is not begun before so long after it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Span>,
+    /// A task that is not finished so long after it was accepted fails, and is not tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
+    /// What is kept of tasks that have ended.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: Keep,
+}
+
+/// What is kept of tasks that have ended; what is beyond any of these goes, the oldest first. Tasks whose outcome is
+/// unknown stay until they are resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// So many days after their end.
+    #[schemars(range(min = 1, max = 36_500))]
+    pub days: u32,
+    /// So many tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u64>,
+    /// So many bytes of data, requests and answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { days: 90, tasks: None, bytes: None }
+    }
 }
 
 /// The default of a route's `parallel`.

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ])
         .await?;
     let (describe, save) = (lanes[1], lanes[2]);
-    let run = NewRun { lane: lanes[0], trigger: "cli".to_owned(), at: NOW, payload: Bytes::from_static(b"{}") };
+    let run = NewRun::now(lanes[0], "cli", NOW, Bytes::from_static(b"{}"));
     let (run, _) = store.begin_run(run).await?;
 
     let begun = Instant::now();

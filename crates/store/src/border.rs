@@ -2,8 +2,8 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, StoreError,
-    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Start,
+    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,13 +17,28 @@ pub trait Store: Send + Sync {
     /// What tells this store from every other: 8 random hex characters, given when it was made.
     fn id(&self) -> &str;
 
+    /// Whether others may write to it at the same time: then claims must be renewed, and what others wrote be looked for.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     // --- tasks, as the engine moves them ---------------------------------------------------------------------
 
     /// Inserts tasks, accepted at `now`. `None` for each whose unique key exists.
     async fn insert(&self, tasks: Vec<NewTask>, now: Millis) -> Result<Vec<Option<TaskId>>, StoreError>;
 
-    /// Begins a run: the run and its pull task, in one commit.
-    async fn begin_run(&self, run: NewRun) -> Result<(RunId, TaskId), StoreError>;
+    /// Begins runs: each with its pull task, in one commit. `None` for each whose key exists. The pull tasks of one lane
+    /// are worked on one at a time.
+    async fn begin_runs(&self, runs: Vec<NewRun>) -> Result<Vec<Option<(RunId, TaskId)>>, StoreError>;
+
+    /// Begins one run.
+    ///
+    /// # Errors
+    /// Also where its key exists.
+    async fn begin_run(&self, run: NewRun) -> Result<(RunId, TaskId), StoreError> {
+        let begun = self.begin_runs(vec![run]).await?.pop().flatten();
+        begun.ok_or_else(|| StoreError::Database("there is a run with this key".to_owned()))
+    }
 
     /// Claims due tasks in states `new`, `retry` and `waiting`. One whose payload is missing becomes `failed`
     /// (`blob_missing`) and is left out. In each lane, one that was claimed before without coming to an end is claimed
@@ -71,6 +86,24 @@ pub trait Store: Send + Sync {
 
     /// Runs with open tasks, oldest first (`None`: of every incoming).
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError>;
+
+    // --- schedules and webhooks ------------------------------------------------------------------------------
+
+    /// What is known of schedules, each given by name and line. One that is new, or has another line than before,
+    /// begins at `now`.
+    async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError>;
+
+    /// Pauses a schedule (`Some`: when and by whom), or lets it go on; `false` where it is not known. One that goes on
+    /// begins at `now`: what it missed meanwhile stays missed.
+    async fn pause_schedule(
+        &self,
+        name: String,
+        paused: Option<(Millis, String)>,
+        now: Millis,
+    ) -> Result<bool, StoreError>;
+
+    /// The addresses of webhooks, by lane of their incoming, made where they are new: 32 random hex digits.
+    async fn webhook_paths(&self, lanes: Vec<LaneId>) -> Result<Vec<String>, StoreError>;
 
     // --- for people -------------------------------------------------------------------------------------------
 

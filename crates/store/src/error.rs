@@ -63,9 +63,16 @@ pub enum StoreError {
         /// Why it failed.
         error: std::io::Error,
     },
+    /// The database cannot write or be reached at present: a full disk, a server that restarts. Nothing was written; it
+    /// may work later.
+    #[error("{0}")]
+    Unavailable(String),
     /// The database said no.
     #[error("{0}")]
     Database(String),
+    /// What the engine said that holds the store, and was asked to write.
+    #[error("{0}")]
+    Elsewhere(Problem),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -75,6 +82,12 @@ impl StoreError {
     /// An error of the file system at a path: `what` reads like "cannot write".
     pub fn io(what: &str, path: &Path, error: std::io::Error) -> Self {
         Self::Io { what: format!("{what} {}", path.display()), error }
+    }
+
+    /// Whether the same may work later without anybody changing what is asked.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
     }
 
     /// As a problem for people.
@@ -90,7 +103,9 @@ impl StoreError {
             Self::ReadOnly => ("store_read_only", "open it as an engine"),
             Self::BlobMissing(_) => ("blob_missing", "restore the data folder's blobs from a backup"),
             Self::Io { .. } => ("store_io", "check the data folder's disk and permissions"),
+            Self::Unavailable(_) => ("store_unavailable", "check the disk of the data folder, or the database server"),
             Self::Database(_) => ("store_database", "check the data folder's disk and permissions"),
+            Self::Elsewhere(problem) => return problem.clone(),
             Self::Closed => ("store_closed", "start the engine again"),
         };
         Problem::new(code, self.to_string()).hint(hint)
@@ -99,6 +114,10 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.to_string())
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        match error.sqlite_error_code() {
+            Some(DiskFull | SystemIoFailure | DatabaseBusy | DatabaseLocked) => Self::Unavailable(error.to_string()),
+            _ => Self::Database(error.to_string()),
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use model::{Evidence, Millis, Money, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Number of a lane: an incoming (for pulls) or a route (for pushes). Given once per name, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LaneId(pub i64);
 
@@ -33,7 +33,7 @@ pub struct NewTask {
     pub priority: i64,
     /// Not before this time.
     pub due_at: Millis,
-    /// Tasks of one lane with the same key are to keep their order; nothing orders by it yet.
+    /// Of the tasks of one lane with the same key one at a time is worked on, in the order of their numbers.
     pub order_key: Option<String>,
     /// At most one task ever has this key; a second insert changes nothing and gives `None`.
     pub unique_key: Option<String>,
@@ -46,16 +46,46 @@ pub struct NewTask {
 }
 
 /// What one trigger of an incoming does: a run, and its pull task.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewRun {
     /// Lane of the incoming.
     pub lane: LaneId,
-    /// Who or what triggered it: `cli`, later `schedule`, `webhook`, ….
+    /// Who or what triggered it: `cli`, `schedule nightly`, `webhook`.
     pub trigger: String,
     /// When.
     pub at: Millis,
+    /// The pull task is not begun before this time.
+    pub due_at: Millis,
     /// The pull task's payload (its parameters) as JSON text.
     pub payload: Bytes,
+    /// At most one run ever has this key: an occurrence's, an event's.
+    pub key: Option<String>,
+    /// Name of the schedule and the time of the occurrence that this run is, seen to with the run.
+    pub occurrence: Option<(String, Millis)>,
+    /// Where another run of the lane has open tasks, the pull task is born `skipped` (`overlap`).
+    pub unless_open: bool,
+    /// The pull task is born `skipped`, and this says why.
+    pub skipped: Option<Problem>,
+}
+
+impl NewRun {
+    /// A run that begins at once.
+    #[must_use]
+    pub fn now(lane: LaneId, trigger: &str, at: Millis, payload: Bytes) -> Self {
+        let trigger = trigger.to_owned();
+        Self { lane, trigger, at, due_at: at, payload, key: None, occurrence: None, unless_open: false, skipped: None }
+    }
+}
+
+/// What a store knows of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Name of the definition.
+    pub name: String,
+    /// Occurrences after this time are still to come.
+    pub since: Millis,
+    /// When and by whom it was paused; `None`: it is not.
+    pub paused: Option<(Millis, String)>,
 }
 
 /// The fence: what a holder of a claim shows with every further step.
@@ -97,6 +127,8 @@ pub struct Claim {
     pub payload: Bytes,
     /// Where a `Next::Again` or `Next::Waiting` left off.
     pub resume: Option<Bytes>,
+    /// When it was accepted.
+    pub created_at: Millis,
     /// An attempt that was started and never ended.
     pub interrupted: Option<Interrupted>,
 }
@@ -189,7 +221,7 @@ pub enum Next {
 }
 
 /// What a person does with tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Run again: from any state that is not open. Tries count anew; a `finished` task forgets where it left off.
@@ -248,7 +280,7 @@ impl Decision {
 }
 
 /// A decision with who and why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decided {
     /// What.
     pub decision: Decision,
@@ -422,7 +454,7 @@ pub struct StoredDefinition {
 }
 
 /// A change of one definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinitionChange {
     /// Kind.
     pub kind: String,

@@ -133,7 +133,7 @@ async fn many_callers_share_commits() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(engine(folder.path()).unwrap());
     let lane = store.lanes(vec![(TaskKind::Pull, "products".to_owned())]).await.unwrap()[0];
-    let run = NewRun { lane, trigger: "cli".to_owned(), at: NOW, payload: Bytes::from_static(b"{}") };
+    let run = NewRun::now(lane, "cli", NOW, Bytes::from_static(b"{}"));
     let (run, _) = store.begin_run(run).await.unwrap();
     let before = store.commits();
     let mut inserts = tokio::task::JoinSet::new();
@@ -182,11 +182,12 @@ async fn other_versions_are_refused_by_number() {
     };
     set(99);
     for error in [engine(folder.path()).unwrap_err(), read(folder.path()).unwrap_err()] {
-        assert!(matches!(error, StoreError::Newer { found: 99, known: 1 }), "{error:?}");
-        assert_eq!(error.problem().reason, "the store has version 99, this program knows versions up to 1");
+        assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error:?}");
+        let reason = error.problem().reason;
+        assert!(reason.starts_with("the store has version 99, this program knows versions up to "), "{reason}");
     }
     set(0);
-    assert!(matches!(read(folder.path()).unwrap_err(), StoreError::Older { found: 0, known: 1 }));
+    assert!(matches!(read(folder.path()).unwrap_err(), StoreError::Older { found: 0, .. }));
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ impl Apply {
         }
         // What is wrong with the files is said before a data folder is made or taken.
         planned(&self.path, &stored_so_far(context).await?, self.options)?;
-        let store = context.engine_store()?;
+        let store = context.engine_store().await?;
         let (revision, stored) = store.definitions().await?;
         let planned = planned(&self.path, &stored, self.options)?;
         refuse_or_cancel_open(store.as_ref(), &planned, self.cancel_open).await?;

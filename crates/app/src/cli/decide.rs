@@ -58,7 +58,7 @@ impl Which {
 
     /// Decides, and says what became of it.
     pub(super) async fn decide(self, context: &Context, decision: Decision, how: How) -> Ended {
-        let store = context.engine_store()?;
+        let store = context.engine_store().await?;
         let ids = self.tasks(store.as_ref()).await?;
         let mut decided = Decided::new(decision, "cli", self.why, SystemClock.now());
         if let How::Edited(text) = &how {
@@ -83,7 +83,9 @@ impl Which {
             let plural = if done.len() == 1 { "task" } else { "tasks" };
             context.printer.say(&format!("{} {plural}: done", done.len()));
             if matches!(decision, Decision::Retry | Decision::ResolveResend) && !done.is_empty() {
-                context.printer.say("they are worked on by the next `tramontane run` of their incoming");
+                context
+                    .printer
+                    .say("they are worked on by `tramontane serve`, or the next `tramontane run` of their incoming");
             }
         }
         for problem in &problems {

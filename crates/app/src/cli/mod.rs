@@ -12,12 +12,16 @@ mod filter;
 mod ledger_check;
 mod prices;
 mod run;
+mod schedules;
+mod serve;
 mod simulator;
 mod summary;
 mod tasks;
 mod usage;
+mod webhooks;
 
 use crate::exit::Exit;
+use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};
 use crate::print::{Printer, time};
 use crate::settings;
@@ -27,8 +31,8 @@ use model::Problem;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use store::Store;
 use store::sqlite::{Access, SqliteStore};
+use store::{Store, StoreError};
 use tracing_subscriber::EnvFilter;
 
 /// Connects a company's systems to Mistral AI: durable tasks, no call paid twice, everything can be tried offline.
@@ -72,6 +76,12 @@ enum Command {
     Export(export::Export),
     /// Runs an incoming: takes its data in and works until all of it is through.
     Run(run::Run),
+    /// Runs everything that is defined, until it is told to stop.
+    Serve(serve::Serve),
+    /// Shows schedules and when they run next, pauses them and lets them go on.
+    Schedules(schedules::Schedules),
+    /// Shows the addresses that others send to.
+    Webhooks(webhooks::Webhooks),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
     /// Sums what calls used and are estimated to cost, by route, model or day.
@@ -110,8 +120,8 @@ impl Failure {
     }
 }
 
-impl From<store::StoreError> for Failure {
-    fn from(error: store::StoreError) -> Self {
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
         Self::new(Exit::Trouble, error.problem())
     }
 }
@@ -123,8 +133,21 @@ impl Context {
     }
 
     /// Opens the store for work: nobody else may.
-    pub(crate) fn engine_store(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub(crate) async fn own_store(&self) -> Result<Arc<dyn Store>, Failure> {
         open_engine_store(&self.data())
+    }
+
+    /// Opens the store for writing: itself, or through the engine that holds it.
+    pub(crate) async fn engine_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(self.writing_store().await?.0)
+    }
+
+    /// As [`Context::engine_store`]; tells whether it is ours to work on.
+    pub(crate) async fn writing_store(&self) -> Result<(Arc<dyn Store>, bool), Failure> {
+        match open_sqlite(&self.data()) {
+            Err(held @ StoreError::Held { .. }) => Ok((Arc::new(HeldStore::open(&self.data(), held).await?), false)),
+            store => Ok((Arc::new(store?), true)),
+        }
     }
 
     /// Opens the store for reading, also beside a running engine.
@@ -135,8 +158,12 @@ impl Context {
 
 /// Opens a store for work.
 pub(crate) fn open_engine_store(folder: &std::path::Path) -> Result<Arc<dyn Store>, Failure> {
+    Ok(Arc::new(open_sqlite(folder)?))
+}
+
+fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
     let holder = format!("process {}, since {}", std::process::id(), time(SystemClock.now()));
-    Ok(Arc::new(SqliteStore::open(folder, Access::Engine(holder))?))
+    SqliteStore::open(folder, Access::Engine(holder))
 }
 
 /// Runs a command and says how it ended.
@@ -200,6 +227,9 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Apply(verb) => verb.run(context).await,
             Command::Export(verb) => verb.run(context).await,
             Command::Run(verb) => verb.run(context).await,
+            Command::Serve(verb) => verb.run(context).await,
+            Command::Schedules(verb) => verb.run(context).await,
+            Command::Webhooks(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::Simulator(verb) => verb.run(context).await,

@@ -5,18 +5,18 @@ use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
 use crate::print::Printer;
-use crate::settings::Environment;
+use crate::settings::{self, Environment};
 use clap::Args;
 use connectors::mistral::prices::Prices;
 use engine::clock::{Clock, SystemClock};
 use engine::random::Seeded;
-use engine::{Engine, Parts, RunOptions, WorkEnd, WorkOptions};
+use engine::{Begun, Engine, Parts, RunOptions, Until, WorkEnd, WorkOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::definition::Span;
-use model::{RunId, TaskState};
+use model::{Millis, RunId, TaskState};
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{LaneId, Store};
 use tokio::sync::watch;
 
 /// Arguments of `tramontane run`.
@@ -42,10 +42,13 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         let prices = prices::in_use(&context.data())?;
-        let store = context.engine_store()?;
+        let (store, ours) = context.writing_store().await?;
         let options = RunOptions { limit: self.limit, again: self.again, trigger: "cli".to_owned() };
         let job = Job { name: &self.name, options, wait: self.wait, variables: Environment::default(), prices };
-        let summary = job.run(store, &context.printer).await?;
+        let summary = match ours {
+            true => job.run(store, &context.printer).await?,
+            false => job.watch(store, &context.printer).await?,
+        };
         summary.print(&context.printer);
         Ok(summary.exit())
     }
@@ -63,31 +66,19 @@ pub(crate) struct Job<'a> {
 impl Job<'_> {
     /// Runs to the end, with progress on stderr.
     pub(crate) async fn run(self, store: Arc<dyn Store>, printer: &Printer) -> Result<Summary, Failure> {
-        let clock = Arc::new(SystemClock);
         prices::agree(store.as_ref(), &self.prices).await?;
-        let currency = self.prices.currency.clone();
-        let engine = Engine::open(Parts {
-            store: store.clone(),
-            registry: parts::registry(self.prices),
-            clock: clock.clone(),
-            random: Arc::new(Seeded::from_process()),
-            variables: Arc::new(self.variables),
-        });
-        let engine = engine.await.map_err(Failure::refused)?;
+        let (name, options, wait, currency) = (self.name, self.options, self.wait, self.prices.currency.clone());
+        let engine = open(store.clone(), self.variables, self.prices).await?;
         let trouble = |problem| Failure::new(Exit::Trouble, problem);
         let interrupted = engine.take_over().await.map_err(trouble)?;
         if interrupted > 0 {
             printer.say(&format!("{interrupted} tasks were under way when an earlier process ended; they are settled"));
         }
-        let begun = engine.begin(self.name, self.options).await.map_err(|problem| Failure::refused(vec![problem]))?;
-        if begun.continued {
-            printer.say(&format!("run {} was interrupted while it took data in; it goes on", begun.run));
-        }
-        let lanes = engine.flows().pull_named(self.name).map(|flow| engine.flows().reachable_from(flow.lane));
-        let lanes = lanes.unwrap_or_default();
-        let began = clock.now();
+        let begun = begin(&engine, name, options, printer).await?;
+        let lanes = lanes_of(&engine, name);
+        let began = SystemClock.now();
         let (stop, stopping) = watch::channel(false);
-        let options = WorkOptions { lanes: Some(lanes.clone()), longest_wait: self.wait.0, stop: stopping };
+        let options = WorkOptions { lanes: Some(lanes.clone()), until: Until::Idle(wait.0), stop: stopping };
         let end = {
             let work = engine.work(options);
             let progress = Progress::new(store.clone(), begun.all(), printer);
@@ -96,8 +87,76 @@ impl Job<'_> {
                 never = async { tokio::join!(progress.show(), stop_on_signal(&stop, printer)).1 } => never,
             }
         };
-        let seconds = (clock.now() - began) as f64 / 1_000.0;
+        let seconds = (SystemClock.now() - began) as f64 / 1_000.0;
         Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds, currency).await
+    }
+
+    /// Begins a run that another process works on, and waits until it is through.
+    async fn watch(self, store: Arc<dyn Store>, printer: &Printer) -> Result<Summary, Failure> {
+        let (name, options, wait, currency) = (self.name, self.options, self.wait, self.prices.currency.clone());
+        let engine = open(store.clone(), self.variables, self.prices).await?;
+        let begun = begin(&engine, name, options, printer).await?;
+        printer.say("the engine that holds the data folder works on it; stopping this command does not stop it");
+        let lanes = lanes_of(&engine, name);
+        let began = SystemClock.now();
+        let progress = Progress::new(store.clone(), begun.all(), printer);
+        let end = tokio::select! {
+            end = through(store.as_ref(), &begun, &lanes, wait.0) => end?,
+            () = progress.show() => WorkEnd::Stopped,
+            () = interrupted() => WorkEnd::Stopped,
+        };
+        let seconds = (SystemClock.now() - began) as f64 / 1_000.0;
+        Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds, currency).await
+    }
+}
+
+async fn open(store: Arc<dyn Store>, variables: Environment, prices: Prices) -> Result<Engine, Failure> {
+    let parts = Parts {
+        store,
+        registry: parts::registry(prices),
+        clock: settings::clock(),
+        random: Arc::new(Seeded::from_process()),
+        variables: Arc::new(variables),
+        standing: Arc::default(),
+    };
+    Engine::open(parts).await.map_err(Failure::refused)
+}
+
+async fn begin(engine: &Engine, name: &str, options: RunOptions, printer: &Printer) -> Result<Begun, Failure> {
+    let begun = engine.begin(name, options).await.map_err(|problem| Failure::refused(vec![problem]))?;
+    if begun.continued {
+        printer.say(&format!("run {} was interrupted while it took data in; it goes on", begun.run));
+    }
+    Ok(begun)
+}
+
+fn lanes_of(engine: &Engine, name: &str) -> Vec<LaneId> {
+    let lanes = engine.flows().pull_named(name).map(|flow| engine.flows().reachable_from(flow.lane));
+    lanes.unwrap_or_default()
+}
+
+/// Returns when the runs have no open task any more, or all that is left comes due later than may be waited for.
+async fn through(store: &dyn Store, begun: &Begun, lanes: &[LaneId], wait: Millis) -> Result<WorkEnd, Failure> {
+    let began = SystemClock.now();
+    loop {
+        let mut open = 0;
+        let mut busy = 0;
+        for run in begun.all() {
+            for tally in store.tally(Some(run)).await?.iter().filter(|tally| tally.state.is_open()) {
+                open += tally.count;
+                busy += if tally.state == TaskState::Processing { tally.count } else { 0 };
+            }
+        }
+        if open == 0 {
+            return Ok(WorkEnd::Idle);
+        }
+        let now = SystemClock.now();
+        if busy == 0
+            && let Some(due) = store.next_due(lanes.to_vec()).await?.filter(|due| *due > began.max(now) + wait)
+        {
+            return Ok(WorkEnd::Waiting(due));
+        }
+        tokio::time::sleep(TICK).await;
     }
 }
 

@@ -5,6 +5,7 @@ use super::kind::Kind;
 use super::parts;
 use super::references::Named;
 use super::shape::Shapes;
+use crate::schedule::times::Times;
 use model::definition::Definitions;
 use model::{Problem, Registry};
 use serde_json::Value;
@@ -101,6 +102,8 @@ fn deserialise<'a>(values: impl Iterator<Item = (Kind, &'a str, &'a Value)>) -> 
             Kind::Incoming => insert(&mut definitions.incoming, name, value),
             Kind::Outgoing => insert(&mut definitions.outgoing, name, value),
             Kind::Routes => insert(&mut definitions.routes, name, value),
+            Kind::Schedules => insert(&mut definitions.schedules, name, value),
+            Kind::Storages => insert(&mut definitions.storages, name, value),
         };
         problems.extend(read.err().map(|error| unreadable(&place, &error)));
     }
@@ -128,10 +131,25 @@ fn part_problems<'a>(kind: Kind, value: &'a Value, named: &Named<'a>, registry: 
             parts::within("subscriber", parts::subscriber(part("subscriber"), registry, named.preflight(value)))
         }
         Kind::Outgoing => parts::within("publisher", parts::publisher(part("publisher"), registry)),
-        Kind::Routes => Vec::new(),
+        Kind::Routes => order_problem(value).into_iter().collect(),
+        Kind::Schedules => return times_problems(value),
+        Kind::Storages => return Vec::new(),
     };
     problems.extend(parts::within("transformers", parts::transformers(value.get("transformers"), registry)));
     problems
+}
+
+/// A path that cannot be one.
+fn order_problem(route: &Value) -> Option<Problem> {
+    let path = route.get("order_by")?.as_str()?;
+    path.parse::<crate::transformers::path::Path>().err().map(|problem| problem.at("order_by"))
+}
+
+/// A line that never fires, a zone that there is not.
+fn times_problems(schedule: &Value) -> Vec<Problem> {
+    let text = |member: &str| schedule.get(member).and_then(Value::as_str);
+    let Some(cron) = text("cron") else { return Vec::new() };
+    Times::parse(cron, text("time_zone").unwrap_or("UTC")).err().unwrap_or_default()
 }
 
 fn located(problem: Problem, kind: Kind, name: &str, origin: Option<&Origin>) -> Problem {

@@ -15,14 +15,19 @@ pub enum Kind {
     Outgoing,
     /// Which incoming feeds which outgoing.
     Routes,
+    /// When incomings run by themselves.
+    Schedules,
+    /// Tables that transformers remember things in.
+    Storages,
 }
 
 /// Kinds that are named in the documentation of later versions: known words, not slips.
-const LATER: [&str; 7] = ["schedules", "transformers", "storages", "schemas", "variables", "webhooks", "alerts"];
+const LATER: [&str; 5] = ["transformers", "schemas", "variables", "webhooks", "alerts"];
 
 impl Kind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::HttpClients, Self::Incoming, Self::Outgoing, Self::Routes];
+    pub const ALL: [Self; 6] =
+        [Self::HttpClients, Self::Incoming, Self::Outgoing, Self::Routes, Self::Schedules, Self::Storages];
 
     /// The word used in YAML, tables and API.
     #[must_use]
@@ -32,6 +37,8 @@ impl Kind {
             Self::Incoming => "incoming",
             Self::Outgoing => "outgoing",
             Self::Routes => "routes",
+            Self::Schedules => "schedules",
+            Self::Storages => "storages",
         }
     }
 
@@ -49,6 +56,8 @@ impl Kind {
             Self::Incoming => "incoming",
             Self::Outgoing => "outgoing",
             Self::Routes => "route",
+            Self::Schedules => "schedule",
+            Self::Storages => "storage",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Places are relative to the part.
 
-use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions};
+use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions, WEBHOOK, WebhookOptions};
 use super::node::options_of;
 use super::variables;
 use crate::flow::{expected, nothing_to_wait_for};
@@ -25,6 +25,7 @@ pub(super) fn subscriber(part: &Value, registry: &Registry, preflight: Preflight
     match kind {
         INLINE => fits(&schema_of::<InlineOptions>(), &options),
         ANSWERS => fits(&schema_of::<AnswersOptions>(), &options),
+        WEBHOOK => webhook(&options),
         _ => vec![unknown(kind, "subscriber", &subscribers(registry), &[("publisher", publishers(registry))])],
     }
 }
@@ -80,6 +81,25 @@ fn transformer(part: &Value, registry: &Registry) -> Vec<Problem> {
     };
     let problems = fits(&transformer.schema(), &options);
     if problems.is_empty() { dotted(transformer.compile(&options).err().unwrap_or_default()) } else { problems }
+}
+
+fn webhook(options: &Value) -> Vec<Problem> {
+    let mut problems = fits(&schema_of::<WebhookOptions>(), options);
+    let has = |member: &str| options.get(member).is_some_and(|value| !value.is_null());
+    if !has("signing_secret") && !has("token") {
+        let problem = Problem::new("webhook_open", "anybody who learns its address could send to it");
+        problems.push(problem.hint("give it a signing_secret or a token: ${secret:NAME}"));
+    }
+    for member in ["signature_header", "id_header"] {
+        let name = options.get(member).and_then(Value::as_str);
+        let is_name = |name: &str| {
+            !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
+        };
+        if name.is_some_and(|name| !is_name(name)) {
+            problems.push(Problem::new("header_wrong", "this is no name of a header").at(member));
+        }
+    }
+    problems
 }
 
 fn of_driver(
@@ -221,7 +241,7 @@ pub(super) fn within(place: &str, problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 fn subscribers(registry: &Registry) -> Vec<&'static str> {
-    let own = [INLINE, ANSWERS].into_iter();
+    let own = [INLINE, ANSWERS, WEBHOOK].into_iter();
     own.chain(registry.sources.keys().copied()).chain(registry.connectors.keys().copied()).collect()
 }
 

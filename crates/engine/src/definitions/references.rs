@@ -1,6 +1,6 @@
 //! What definitions say of each other: names that must exist, and routes that feed themselves.
 
-use super::builtin::ANSWERS;
+use super::builtin::{ANSWERS, WEBHOOK};
 use super::kind::Kind;
 use super::node::options_of;
 use model::http::Preflight;
@@ -33,8 +33,25 @@ impl<'a> Named<'a> {
                 self.unknown(Kind::Incoming, text(definition, "incoming"), "incoming"),
                 self.unknown(Kind::Outgoing, text(definition, "outgoing"), "outgoing"),
             ],
+            Kind::Schedules => vec![
+                self.unknown(Kind::Incoming, text(definition, "run"), "run"),
+                self.not_runnable(text(definition, "run")),
+            ],
+            Kind::Storages => Vec::new(),
         };
         found.into_iter().flatten().collect()
+    }
+
+    /// An incoming to which data comes by itself, so that a schedule has nothing to run.
+    fn not_runnable(&self, name: Option<&'a str>) -> Option<Problem> {
+        let incoming = self.get(Kind::Incoming, name?)?;
+        let kind = incoming.get("subscriber").and_then(|part| text(part, "type"))?;
+        let reason = match kind {
+            ANSWERS => "it listens to the answers of a route",
+            WEBHOOK => "others send to it",
+            _ => return None,
+        };
+        Some(Problem::new("incoming_not_runnable", reason).at("run").hint("schedule an incoming that fetches its data"))
     }
 
     /// The preflight of the HTTP client that a subscriber names.

@@ -6,13 +6,15 @@ use super::kind::Kind;
 use super::parts;
 use super::variables::{self, SECRET_FIELDS};
 use crate::exchange;
-use model::definition::{HttpClient, Incoming, Outgoing, Route, Span};
+use model::definition::{HttpClient, Incoming, Outgoing, Route, Schedule, Span, Storage};
 use model::request::kind_of;
 use model::schema::Checker;
 use model::{Problem, Registry};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// The members of a webhook that are secret.
+const WEBHOOK_SECRETS: [&str; 2] = ["subscriber.signing_secret", "subscriber.token"];
 /// The longest name, in letters.
 pub const MAX_NAME: usize = 100;
 
@@ -54,6 +56,8 @@ fn schema(kind: Kind) -> Value {
         Kind::Incoming => schemars::schema_for!(Incoming),
         Kind::Outgoing => schemars::schema_for!(Outgoing),
         Kind::Routes => schemars::schema_for!(Route),
+        Kind::Schedules => schemars::schema_for!(Schedule),
+        Kind::Storages => schemars::schema_for!(Storage),
     }
     .to_value()
 }
@@ -85,7 +89,18 @@ fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem>
             }
         }
     }
-    let is_secret = |place: &str| kind == Kind::HttpClients && SECRET_FIELDS.contains(&place);
+    let webhook = kind == Kind::Incoming
+        && definition.pointer("/subscriber/type").and_then(Value::as_str) == Some(super::builtin::WEBHOOK);
+    if webhook {
+        for field in WEBHOOK_SECRETS {
+            if let Some(text) = definition.pointer(&format!("/{}", field.replace('.', "/"))).and_then(Value::as_str) {
+                problems.extend(key_problem(text).map(|problem| problem.at(field)));
+            }
+        }
+    }
+    let is_secret = |place: &str| {
+        kind == Kind::HttpClients && SECRET_FIELDS.contains(&place) || webhook && WEBHOOK_SECRETS.contains(&place)
+    };
     texts("", definition, &mut |place, text| {
         if !is_secret(place) {
             problems.extend(variables::secret_in(text).map(|name| variables::misplaced(name).at(place)));
@@ -99,7 +114,7 @@ pub(super) fn paths(kind: Kind, definition: &Value, registry: &Registry) -> Vec<
     let (part, names): (_, fn(&Registry, &str) -> &'static [&'static str]) = match kind {
         Kind::Incoming => ("subscriber", parts::subscriber_paths),
         Kind::Outgoing => ("publisher", parts::publisher_paths),
-        Kind::HttpClients | Kind::Routes => return Vec::new(),
+        Kind::HttpClients | Kind::Routes | Kind::Schedules | Kind::Storages => return Vec::new(),
     };
     let chosen = definition.get(part).and_then(|part| part.get("type")).and_then(Value::as_str).unwrap_or_default();
     names(registry, chosen).iter().map(|name| format!("{part}.{name}")).collect()
@@ -145,21 +160,26 @@ fn bad_keys(definition: &Value) -> Vec<Problem> {
 
 /// Lengths of time that are none: said here, since a schema would only name its pattern.
 fn bad_spans(kind: Kind, definition: &Value) -> Vec<Problem> {
-    let (member, fields): (_, &[&str]) = match kind {
-        Kind::HttpClients => ("timeouts", &["connect", "first_byte", "idle", "total"]),
-        Kind::Incoming | Kind::Routes => ("retry", &["first", "max"]),
+    let fields: &[&str] = match kind {
+        Kind::HttpClients => {
+            &["timeouts.connect", "timeouts.first_byte", "timeouts.idle", "timeouts.total", "limits.breaker.pause"]
+        }
+        Kind::Incoming => &["retry.first", "retry.max"],
+        Kind::Routes => &["retry.first", "retry.max", "delay", "deadline"],
+        Kind::Schedules => &["jitter"],
+        Kind::Storages => &["ttl"],
         Kind::Outgoing => return Vec::new(),
     };
     let mut problems = Vec::new();
     for field in fields {
-        let text = match definition.get(member).and_then(|member| member.get(field)) {
-            None => continue,
+        let text = match definition.pointer(&format!("/{}", field.replace('.', "/"))) {
+            None | Some(Value::Null) => continue,
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         };
         if let Err(reason) = text.parse::<Span>() {
             let (reason, hint) = reason.split_once("; ").unwrap_or((&reason, "write a number and a unit"));
-            problems.push(Problem::new("span_wrong", reason).at(format!("{member}.{field}")).hint(hint));
+            problems.push(Problem::new("span_wrong", reason).at(*field).hint(hint));
         }
     }
     problems

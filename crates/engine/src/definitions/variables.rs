@@ -3,6 +3,7 @@
 //! Only settings are looked at (base URI, credentials, file paths); the store and `export` keep the text as written.
 //! `$${` stands for `${`. Anywhere else `${NAME}` is plain text.
 
+use super::builtin::WEBHOOK;
 use super::kind::Kind;
 use super::parts;
 use model::definition::{Definitions, Part};
@@ -58,6 +59,15 @@ pub fn resolve_secret(text: &str, variables: &dyn Variables) -> Result<SecretStr
     Ok(resolved.into())
 }
 
+fn webhook_secrets(name: &str, part: &Part, variables: &dyn Variables) -> Vec<Problem> {
+    let unset = |field: &str| {
+        let text = part.options.get(field).and_then(Value::as_str)?;
+        let problem = resolve_secret(text, variables).err()?;
+        Some(problem.at(format!("{}.{name}.subscriber.{field}", Kind::Incoming)))
+    };
+    ["signing_secret", "token"].into_iter().filter_map(unset).collect()
+}
+
 /// Every variable and secret that the definitions use and that has no value here.
 #[must_use]
 pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn Variables) -> Vec<Problem> {
@@ -85,6 +95,8 @@ pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn V
         let place = format!("{}.{name}.publisher", Kind::Outgoing);
         paths(place, &outgoing.publisher, parts::publisher_paths(registry, &outgoing.publisher.kind));
     }
+    let webhooks = definitions.incoming.iter().filter(|(_, incoming)| incoming.subscriber.kind == WEBHOOK);
+    problems.extend(webhooks.flat_map(|(name, incoming)| webhook_secrets(name, &incoming.subscriber, variables)));
     problems
 }
 

@@ -1,10 +1,13 @@
 //! From definitions to flows.
 
-use super::{Expect, Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget, Wait};
+use super::{
+    Expect, Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget, Wait, Webhook,
+};
 use crate::decide::Policy;
 use crate::definitions::builtin::{AnswersOptions, InlineOptions};
 use crate::definitions::variables::{Variables, resolve, resolve_secret};
 use crate::exchange::{Client, Keys};
+use crate::schedule::Scheduled;
 use crate::transformers::{Chain, Condition};
 use model::definition::{
     Definitions, HttpClient, HttpPublisherOptions, HttpSubscriberOptions, Incoming, Outgoing, Part, Route, WaitUntil,
@@ -51,8 +54,9 @@ pub fn compile(parts: &Parts<'_>) -> Result<Flows, Vec<Problem>> {
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
+    let schedules = compiler.schedules()?;
     let clients = compiler.clients;
-    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients })
+    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules })
 }
 
 struct Compiler<'a> {
@@ -93,6 +97,7 @@ impl Compiler<'_> {
             chain: self.chain(&incoming.transformers).map_err(|problems| within("transformers", problems))?,
             feeds: self.feeds(name)?,
             retry: incoming.retry,
+            real_time: incoming.subscriber.options.get("real_time") == Some(&Value::Bool(true)),
         })
     }
 
@@ -102,7 +107,14 @@ impl Compiler<'_> {
             .map(|(name, route)| {
                 // A problem here is reported once, by the route itself.
                 let chain = self.chain(&route.transformers).map_err(|_| Vec::new())?;
-                Ok(Feed { lane: self.lane(TaskKind::Push, name)?, chain })
+                let order_by = route
+                    .order_by
+                    .as_deref()
+                    .map(str::parse)
+                    .transpose()
+                    .map_err(|problem: Problem| vec![problem.at(format!("routes.{name}.order_by"))])?;
+                let delay = route.delay.map_or(0, |delay| delay.0);
+                Ok(Feed { lane: self.lane(TaskKind::Push, name)?, chain, order_by, delay })
             })
             .collect()
     }
@@ -111,6 +123,7 @@ impl Compiler<'_> {
         match part.kind.as_str() {
             "inline" => Ok(PullSource::Inline(read::<InlineOptions>(part)?.payloads)),
             "answers" => Ok(PullSource::Answers),
+            "webhook" => Ok(PullSource::Webhook(Box::new(Webhook::new(&read(part)?, self.parts.variables)))),
             kind => {
                 if let Some(driver) = self.parts.registry.sources.get(kind) {
                     let options = self.resolved(part, driver.path_options())?;
@@ -145,6 +158,15 @@ impl Compiler<'_> {
         })))
     }
 
+    fn schedules(&self) -> Result<Vec<Scheduled>, Vec<Problem>> {
+        let all = self.parts.definitions.schedules.iter();
+        all.map(|(name, schedule)| {
+            let lane = self.lane(TaskKind::Pull, &schedule.run)?;
+            Scheduled::new(name, schedule, lane).map_err(|problems| within(&format!("schedules.{name}"), problems))
+        })
+        .collect()
+    }
+
     fn pushes(&mut self) -> HashMap<LaneId, Arc<PushFlow>> {
         let mut pushes = HashMap::new();
         for (name, route) in &self.parts.definitions.routes {
@@ -172,6 +194,8 @@ impl Compiler<'_> {
             target,
             parallel: route.parallel,
             policy: Policy { retry: route.retry, on_unknown: route.on_unknown },
+            priority: route.priority,
+            deadline: route.deadline.map(|deadline| deadline.0),
         })
     }
 

@@ -5,14 +5,17 @@
 mod compile;
 mod pull;
 mod push;
+mod webhook;
 
 pub use compile::{Parts, compile, open_client};
 pub(crate) use compile::{expected, nothing_to_wait_for};
-pub use pull::{Feed, HttpPull, Listener, PullFlow, PullSource};
+pub use pull::{Fed, Feed, HttpPull, Listener, PullFlow, PullSource};
 pub(crate) use push::single;
 pub use push::{Expect, HttpPush, PushFlow, PushTarget, Refused, Wait};
+pub use webhook::{Event, Refusal, Webhook};
 
 use crate::exchange::Client;
+use crate::schedule::Scheduled;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::LaneId;
@@ -30,6 +33,8 @@ pub struct Flows {
     pub listeners: HashMap<LaneId, Vec<Arc<Listener>>>,
     /// HTTP clients by name.
     pub clients: BTreeMap<String, Arc<Client>>,
+    /// What runs by itself.
+    pub schedules: Vec<Scheduled>,
 }
 
 impl std::fmt::Debug for Flows {

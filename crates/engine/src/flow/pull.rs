@@ -1,7 +1,9 @@
 //! The way in: source, transformers, the routes that are fed.
 
+use super::Webhook;
 use crate::definitions::builtin::On;
 use crate::exchange::Client;
+use crate::transformers::path::Path;
 use crate::transformers::{Chain, Condition};
 use model::definition::Retry;
 use model::driver::Source;
@@ -25,6 +27,8 @@ pub struct PullFlow {
     pub feeds: Vec<Feed>,
     /// When a pull that failed is tried again.
     pub retry: Retry,
+    /// Its tasks come before all that is queued.
+    pub real_time: bool,
 }
 
 /// Where data comes from.
@@ -33,6 +37,8 @@ pub enum PullSource {
     Inline(Vec<Value>),
     /// Answers of a route: nothing to pull, payloads come as tasks.
     Answers,
+    /// Others send: nothing to pull, each event comes as a pull task with its payload.
+    Webhook(Box<Webhook>),
     /// A driver: a file.
     Driver(Arc<dyn Source>),
     /// A call.
@@ -67,6 +73,22 @@ pub struct Feed {
     pub lane: LaneId,
     /// The route's transformers.
     pub chain: Chain,
+    /// Where the key is that tasks keep their order by.
+    pub order_by: Option<Path>,
+    /// A task is not begun before so long after it came.
+    pub delay: Millis,
+}
+
+/// A payload on its way into a lane.
+pub struct Fed {
+    /// Lane of the route.
+    pub lane: LaneId,
+    /// The payload.
+    pub payload: Value,
+    /// Its order key.
+    pub order_key: Option<String>,
+    /// It is not begun before so long from now.
+    pub delay: Millis,
 }
 
 /// An incoming that listens to the answers of a route.
@@ -95,7 +117,7 @@ impl PullFlow {
     ///
     /// # Errors
     /// The first problem; then nothing of this payload goes anywhere.
-    pub fn feed(&self, payload: Value, now: Millis) -> Result<Vec<(LaneId, Value)>, Problem> {
+    pub fn feed(&self, payload: Value, now: Millis) -> Result<Vec<Fed>, Problem> {
         let mut context = TransformContext { now };
         let taken = self
             .chain
@@ -113,15 +135,20 @@ impl PullFlow {
     }
 }
 
+/// A value as a key: a text as it is, anything else as JSON.
+fn key_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 impl Feed {
-    fn apply(
-        &self,
-        payload: Value,
-        context: &mut TransformContext,
-        out: &mut Vec<(LaneId, Value)>,
-    ) -> Result<(), Problem> {
+    fn apply(&self, payload: Value, context: &mut TransformContext, out: &mut Vec<Fed>) -> Result<(), Problem> {
         let payloads = self.chain.apply(payload, context).map_err(|problem| problem.within("route transformers"))?;
-        out.extend(payloads.into_iter().map(|payload| (self.lane, payload)));
+        out.extend(payloads.into_iter().map(|payload| Fed {
+            lane: self.lane,
+            order_key: self.order_by.as_ref().and_then(|path| path.find(&payload)).map(key_text),
+            delay: self.delay,
+            payload,
+        }));
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use crate::decide::Policy;
 use crate::exchange::Client;
 use crate::transformers::Chain;
-use model::definition::{AnswerAs, Poll};
+use model::definition::{AnswerAs, Poll, Span};
 use model::driver::Target;
 use model::http::Preflight;
 use model::request::Input;
@@ -11,7 +11,7 @@ use model::schema::Checker;
 use model::{Millis, Operation, Prepared, Problem, Request, TransformContext};
 use serde_json::Value;
 use std::sync::Arc;
-use store::LaneId;
+use store::{LaneId, Next};
 
 /// A route's way out.
 pub struct PushFlow {
@@ -29,6 +29,10 @@ pub struct PushFlow {
     pub parallel: u32,
     /// What happens after an attempt.
     pub policy: Policy,
+    /// Where routes compete for a client, smaller comes first.
+    pub priority: i32,
+    /// A task that is not finished so long after it came fails.
+    pub deadline: Option<Millis>,
 }
 
 /// Where data goes.
@@ -87,6 +91,26 @@ impl PushFlow {
     pub fn transform(&self, payload: Value, now: Millis) -> Result<Option<Value>, Problem> {
         let place = || format!("outgoing.{}.transformers", self.outgoing);
         single(&self.chain, payload, now, place)
+    }
+}
+
+impl PushFlow {
+    /// Why a task that came at this time is not begun any more.
+    #[must_use]
+    pub fn too_late(&self, came: Millis, now: Millis) -> Option<Problem> {
+        let deadline = self.deadline.filter(|deadline| now - came > *deadline)?;
+        let reason = format!("it came {} ago, and its route's deadline is {}", Span(now - came), Span(deadline));
+        Some(Problem::new("deadline_passed", reason).at(format!("routes.{}.deadline", self.name)))
+    }
+
+    /// Gives up where the next attempt would come after the deadline.
+    pub fn keep_deadline(&self, came: Millis, next: &mut Next, problem: &mut Option<Problem>) {
+        let late = |at: Millis| self.deadline.is_some_and(|deadline| at - came > deadline);
+        if matches!(next, Next::Retry(at) | Next::Waiting(at) if late(*at)) {
+            *next = Next::Failed;
+            let hint = format!("it was given up: another attempt would come after the deadline of {}", self.name);
+            *problem = problem.take().map(|problem| problem.hint(hint));
+        }
     }
 }
 

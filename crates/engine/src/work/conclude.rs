@@ -7,6 +7,9 @@ use model::{Evidence, Millis, Problem, Request, TaskState};
 use serde_json::{Value, json};
 use store::{AttemptEnd, Claim, Finish, LaneId, NewTask, Next};
 
+/// Priority of what comes before all that is queued.
+const FIRST: i64 = -1;
+
 /// A push task at the end of an attempt.
 pub(super) struct Ended {
     pub(super) claim: Claim,
@@ -90,7 +93,12 @@ pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, now: Millis) 
     match flow.feed(payload, now) {
         Ok(payloads) => payloads
             .into_iter()
-            .map(|(lane, payload)| made_from(source, lane, TaskState::New, payload.to_string().into(), now))
+            .map(|fed| NewTask {
+                priority: if flow.real_time { FIRST } else { 0 },
+                due_at: now + fed.delay,
+                order_key: fed.order_key,
+                ..made_from(source, fed.lane, TaskState::New, fed.payload.to_string().into(), now)
+            })
             .collect(),
         Err(problem) => {
             let payload = json!({ "payload": kept.unwrap_or_default() });

@@ -2,7 +2,7 @@
 
 use super::driver_lane::DriverLane;
 use super::http_lane::HttpLane;
-use super::lane::{LaneState, Signals, Turns};
+use super::lane::{LaneState, Signals};
 use super::pull_lane::PullLane;
 use super::settle::{Outcome, settle};
 use crate::crash;
@@ -17,6 +17,11 @@ use tokio::task::JoinSet;
 
 /// How long a claim holds unless renewed. One engine holds a SQLite store, so there nobody waits for its end.
 const LEASE: Millis = 600_000;
+/// How soon a store that is not available is asked again: twice as long each time.
+const FIRST_WAIT: Millis = 100;
+const LONGEST_WAIT: Millis = 5_000;
+/// How often a store that others write to as well is asked for work, with nothing else to do.
+const POLL: Millis = 300;
 /// Tasks claimed ahead of an HTTP lane's permits, so that a claim's commit is shared by many.
 const AHEAD: usize = 256;
 
@@ -26,9 +31,18 @@ pub struct WorkOptions {
     /// Only these lanes; `None`: all that are defined.
     pub lanes: Option<Vec<LaneId>>,
     /// How long to wait for something that comes due later, with nothing else to do.
-    pub longest_wait: Millis,
+    pub until: Until,
     /// Becomes true when it is time to stop: nothing more is claimed or sent, what is under way is awaited.
     pub stop: watch::Receiver<bool>,
+}
+
+/// When work ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When nothing is left, or what is left comes due later than after so long a wait.
+    Idle(Millis),
+    /// Never. A store that is not available at present is waited for.
+    Stopped,
 }
 
 /// Why work ended.
@@ -47,7 +61,7 @@ pub(super) struct Shared {
     pub(super) parts: Parts,
     pub(super) flows: Arc<Flows>,
     pub(super) signals: Signals,
-    pub(super) turns: Turns,
+    until: Until,
     pub(super) states: HashMap<LaneId, LaneState>,
     pub(super) outcomes: mpsc::UnboundedSender<Outcome>,
     pub(super) stop: watch::Receiver<bool>,
@@ -61,6 +75,36 @@ impl Shared {
     /// Whether nothing more may be sent.
     pub(super) fn stopping(&self) -> bool {
         *self.stop.borrow() || self.signals.failed()
+    }
+
+    /// Asks the store; one that is not available at present is asked again where work goes on until it is stopped.
+    pub(super) async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match ask().await {
+                Err(error) if error.is_passing() && self.until == Until::Stopped && !*self.stop.borrow() => {
+                    tracing::warn!(%error, wait_ms = wait, "the store is not available; trying again");
+                    self.parts.clock.sleep_until(self.now() + wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// As [`Shared::insist`], for what is given away: copied only where it may be needed again.
+    pub(super) async fn insist_with<V: Clone, T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        value: V,
+        ask: impl Fn(V) -> F,
+    ) -> Result<T, StoreError> {
+        match self.until {
+            Until::Idle(_) => ask(value).await,
+            Until::Stopped => self.insist(|| ask(value.clone())).await,
+        }
     }
 
     /// Room for others: so many tasks of the lane are done with.
@@ -92,7 +136,7 @@ impl Shared {
 pub struct Work {
     shared: Arc<Shared>,
     lanes: Vec<LaneId>,
-    longest_wait: Millis,
+    calls: watch::Receiver<()>,
     tasks: JoinSet<()>,
 }
 
@@ -121,14 +165,15 @@ impl Work {
         }
         let (outcomes, ended) = mpsc::unbounded_channel();
         let signals = Signals::new();
-        let turns = Turns::default();
-        let shared = Arc::new(Shared { parts, flows, signals, turns, states, outcomes, stop: options.stop });
+        let calls = parts.standing.calls();
+        let (until, stop) = (options.until, options.stop);
+        let shared = Arc::new(Shared { parts, flows, signals, until, states, outcomes, stop });
         let mut tasks = JoinSet::new();
         tasks.spawn(settle(shared.clone(), ended));
         for (lane, inbox) in inboxes {
             spawn_lane(&mut tasks, &shared, lane, inbox);
         }
-        Self { shared, lanes, longest_wait: options.longest_wait, tasks }
+        Self { shared, lanes, calls, tasks }
     }
 
     /// Runs to the end.
@@ -164,10 +209,11 @@ impl Work {
                     None => continue,
                 }
             }
-            let timer = self.shared.signals.take_timer();
+            let timer = self.shared.signals.take_timer().min(self.next_poll());
             tokio::select! {
                 () = self.shared.signals.wake.notified() => {}
                 () = self.shared.parts.clock.sleep_until(timer), if timer != Millis::MAX => self.all_hot(),
+                _ = self.calls.changed() => self.all_hot(),
                 _ = stop.changed(), if !*stop.borrow() => {}
             }
         }
@@ -187,7 +233,7 @@ impl Work {
         let now = self.shared.now();
         let asked = wants.iter().map(|(lane, count)| (*lane, u32::try_from(*count).unwrap_or(u32::MAX)));
         let request = ClaimRequest { lanes: asked.collect(), now, lease_until: now + LEASE };
-        let claims = self.shared.parts.store.claim(request).await?;
+        let claims = self.shared.insist_with(request, |request| self.shared.parts.store.claim(request)).await?;
         if !claims.is_empty() {
             crash::point("after_claim");
         }
@@ -204,23 +250,32 @@ impl Work {
     }
 
     /// Nothing is in hand and nothing can be claimed now: waits for what comes due later, or ends.
-    async fn rest(&self, began: Millis) -> Result<Option<WorkEnd>, StoreError> {
-        let Some(due) = self.shared.parts.store.next_due(self.lanes.clone()).await? else {
-            return Ok(Some(WorkEnd::Idle));
-        };
+    async fn rest(&mut self, began: Millis) -> Result<Option<WorkEnd>, StoreError> {
+        let due = self.shared.insist(|| self.shared.parts.store.next_due(self.lanes.clone())).await?;
         let now = self.shared.now();
-        if due > now {
-            if due > began.max(now) + self.longest_wait {
+        let wake_at = match (self.shared.until, due) {
+            (Until::Idle(_), None) => return Ok(Some(WorkEnd::Idle)),
+            (Until::Idle(longest), Some(due)) if due > began.max(now) + longest => {
                 return Ok(Some(WorkEnd::Waiting(due)));
             }
+            (_, due) => due.unwrap_or(Millis::MAX).min(self.next_poll()),
+        };
+        if wake_at > now {
             let mut stop = self.shared.stop.clone();
             tokio::select! {
-                () = self.shared.parts.clock.sleep_until(due) => {}
+                () = self.shared.parts.clock.sleep_until(wake_at), if wake_at != Millis::MAX => {}
+                () = self.shared.signals.wake.notified() => {}
+                _ = self.calls.changed() => {}
                 _ = stop.changed() => {}
             }
         }
         self.all_hot();
         Ok(None)
+    }
+
+    /// When to look for what others wrote; never, where nobody else can.
+    fn next_poll(&self) -> Millis {
+        if self.shared.parts.store.is_shared() { self.shared.now() + POLL } else { Millis::MAX }
     }
 
     fn all_hot(&self) {

@@ -78,7 +78,7 @@ impl DriverLane {
         }
         // One batch at a time per target, also where two routes lead to the same one.
         let _turn = match self.target.exclusive_key() {
-            Some(key) => Some(self.shared.turns.take(&key).await),
+            Some(key) => Some(self.shared.parts.standing.turn(&key).await),
             None => None,
         };
         let mark = match self.target.mark().await {
@@ -123,7 +123,8 @@ impl DriverLane {
                 mark: serde_json::to_vec(&mark).ok().map(Bytes::from),
             }
         });
-        let held = match self.shared.parts.store.start(starts.collect()).await {
+        let starts: Vec<Start> = starts.collect();
+        let held = match self.shared.insist_with(starts, |starts| self.shared.parts.store.start(starts)).await {
             Ok(held) => held,
             Err(error) => {
                 self.shared.signals.fail(error);
@@ -153,8 +154,9 @@ impl DriverLane {
         let ends = items.into_iter().map(|item| {
             let Item { claim, payload, .. } = item;
             let case = Case { effect: self.target.effect(), evidence, final_problem: false, tries: claim.tries };
-            let next = decide(case, &self.flow.policy, now, self.shared.parts.random.fraction());
+            let mut next = decide(case, &self.flow.policy, now, self.shared.parts.random.fraction());
             let mut end = plain_end(claim.token.attempt, now, evidence, problem.clone());
+            self.flow.keep_deadline(claim.created_at, &mut next, &mut end.problem);
             if next == Next::Unknown {
                 end.problem = end.problem.map(|problem| problem.hint(UNKNOWN_HINT));
             }
@@ -169,6 +171,9 @@ fn transform(flow: &PushFlow, claim: Claim, now: Millis) -> Result<Item, Box<End
         let end = plain_end(claim.token.attempt, now, Evidence::NotSent, Some(problem));
         Box::new(Ended { claim, request: None, answer: Value::Null, end, next, resume: None })
     };
+    if let Some(problem) = flow.too_late(claim.created_at, now) {
+        return Err(ended(claim, problem, Next::Failed));
+    }
     let payload = match serde_json::from_slice::<Value>(&claim.payload) {
         Ok(payload) => payload,
         Err(error) => {

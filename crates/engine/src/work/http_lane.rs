@@ -122,7 +122,8 @@ impl HttpLane {
             request: Some(ready.recorded.clone()),
             mark: None,
         });
-        let held = match self.shared.parts.store.start(starts.collect()).await {
+        let starts: Vec<Start> = starts.collect();
+        let held = match self.shared.insist_with(starts, |starts| self.shared.parts.store.start(starts)).await {
             Ok(held) => held,
             Err(error) => return self.shared.signals.fail(error),
         };
@@ -193,6 +194,7 @@ impl HttpLane {
         if let (Evidence::Refused { .. }, Next::Retry(at)) = (end.evidence, next) {
             push.client.pause_until(at);
         }
+        self.flow.keep_deadline(claim.created_at, &mut next, &mut end.problem);
         if end.evidence == Evidence::Answered && end.problem.is_none() && !noticed.is_empty() {
             end.problem = Some(drift(&noticed));
         }
@@ -238,6 +240,9 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
         end.request = request.clone().map(|request| request.into_value().to_string().into());
         Prepares::Ended(Box::new(Ended { claim, request, answer: Value::Null, end, next, resume: None }))
     };
+    if let Some(problem) = flow.too_late(claim.created_at, now) {
+        return ended(claim, None, Some(problem), Next::Failed);
+    }
     if let (PushTarget::Http(push), Some(waiting)) = (&flow.target, wait::waiting(&claim)) {
         return match wait::question(push, &waiting) {
             Ok(prepared) => {

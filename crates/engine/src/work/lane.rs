@@ -1,11 +1,10 @@
 //! What the loop and a lane share.
 
 use model::Millis;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use store::{Claim, StoreError};
-use tokio::sync::{Notify, OwnedMutexGuard, mpsc};
+use tokio::sync::{Notify, mpsc};
 
 /// A lane as the loop sees it.
 pub(super) struct LaneState {
@@ -120,22 +119,5 @@ impl Signals {
 
     pub(super) fn take_failure(&self) -> Option<StoreError> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Turns at what only one may use at a time, by name: a file that two routes write to.
-#[derive(Default)]
-pub(super) struct Turns {
-    by_key: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-impl Turns {
-    /// Waits for a turn; it ends when the guard is dropped.
-    pub(super) async fn take(&self, key: &str) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-            by_key.entry(key.to_owned()).or_default().clone()
-        };
-        turn.lock_owned().await
     }
 }

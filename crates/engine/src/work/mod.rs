@@ -20,5 +20,5 @@ mod take_over;
 mod wait;
 
 pub use answered::from_answer;
-pub use dispatch::{Work, WorkEnd, WorkOptions};
+pub use dispatch::{Until, Work, WorkEnd, WorkOptions};
 pub use take_over::take_over;

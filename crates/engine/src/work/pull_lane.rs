@@ -134,8 +134,9 @@ impl PullLane {
                 let most = room.map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
                 Ok(Some(self.whole(claim, payloads.iter().take(most).cloned().collect())))
             }
-            PullSource::Answers => {
-                let problem = Problem::new("incoming_not_runnable", "there is nothing to pull: it listens to a route");
+            PullSource::Answers | PullSource::Webhook(_) => {
+                let problem =
+                    Problem::new("incoming_not_runnable", "there is nothing to pull: its data comes by itself");
                 Err(self.refused(claim, problem))
             }
             PullSource::Driver(source) => self.page_of_driver(claim, source.as_ref(), left, room).await.map(Some),
@@ -216,7 +217,7 @@ impl PullLane {
             request: serde_json::to_vec(&request).ok().map(Bytes::from),
             mark: None,
         };
-        match self.shared.parts.store.start(vec![start]).await {
+        match self.shared.insist_with(vec![start], |starts| self.shared.parts.store.start(starts)).await {
             Ok(held) if held == [true] => {}
             Ok(_) => {
                 self.shared.release(self.flow.lane, 1);

@@ -82,7 +82,7 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
         ends.push(finish);
     }
     crash::point("before_outcome");
-    match shared.parts.store.finish(ends).await {
+    match shared.insist_with(ends, |ends| shared.parts.store.finish(ends)).await {
         Ok(kept) => {
             crash::point("after_outcome");
             if has_page {

@@ -23,7 +23,8 @@ const LEASE: Millis = 600_000;
 /// What the store says.
 pub async fn take_over(parts: &Parts, flows: &Flows) -> Result<usize, Problem> {
     let now = parts.clock.now();
-    let claims = parts.store.take_over(true, now, now + LEASE).await.map_err(|error| error.problem())?;
+    let claims =
+        parts.store.take_over(!parts.store.is_shared(), now, now + LEASE).await.map_err(|error| error.problem())?;
     let count = claims.len();
     let mut batches: BTreeMap<_, Vec<(BatchMark, Claim)>> = BTreeMap::new();
     let mut ends = Vec::new();

@@ -59,13 +59,45 @@ fn the_good_ones_are_good() {
 fn kinds_and_names() {
     expect(&[
         ("route:\n  a: {}\n", &[("unknown_kind", "route", 1, "did you mean \"routes\"?")]),
-        ("\nschedules:\n  nightly: {}\n", &[("kind_not_built", "schedules", 2, "leave it out")]),
+        ("\nalerts:\n  nightly: {}\n", &[("kind_not_built", "alerts", 2, "leave it out")]),
         ("- a\n- b\n", &[("no_definitions", "", 1, "begin with http_clients")]),
         ("just text\n", &[("no_definitions", "", 1, "begin with")]),
         ("routes: [a]\n", &[("wrong_type", "routes", 1, "")]),
         ("outgoing:\n  -x: { publisher: { type: none } }\n", &[("name_wrong", "outgoing.-x", 2, "letter or digit")]),
         ("outgoing:\n  a b: { publisher: { type: none } }\n", &[("name_wrong", "outgoing.a b", 2, "")]),
     ]);
+}
+
+#[test]
+fn schedules_and_webhooks() {
+    let schedule = |line: &str| {
+        format!("incoming:\n  p: {{ subscriber: {{ type: inline, payloads: [] }} }}\nschedules:\n  s: {{ {line} }}\n")
+    };
+    let found = |text: &str| brief(&problems_beside_good(text));
+    let at = |code: &str, place: &str, line| vec![(code.to_owned(), place.to_owned(), Some(line))];
+    let cases = [
+        ("run: p, cron: \"0 0 30 2 *\"", "cron_never", "schedules.s.cron"),
+        ("run: p, cron: \"0 0 30 *\"", "cron_wrong", "schedules.s.cron"),
+        ("run: p, cron: \"@daily\", time_zone: Europe/Amsterdm", "time_zone_unknown", "schedules.s.time_zone"),
+        ("run: q, cron: \"@daily\"", "reference_unknown", "schedules.s.run"),
+        ("run: p, cron: \"@daily\", jitter: 5", "span_wrong", "schedules.s.jitter"),
+        ("run: p, cron: \"@daily\", at_most: 0", "schema_range", "schedules.s.at_most"),
+        ("run: p, cron: \"@daily\", misfire: twice", "schema_enum", "schedules.s.misfire"),
+    ];
+    for (line, code, place) in cases {
+        assert_eq!(found(&schedule(line)), at(code, place, 4), "{line}");
+    }
+    let incoming = |line: &str| format!("incoming:\n  w: {{ subscriber: {{ type: webhook, {line} }} }}\n");
+    assert_eq!(found(&incoming("max_bytes: 5")), at("webhook_open", "incoming.w.subscriber", 2));
+    let header = "token: \"${secret:T}\", id_header: \"a b\"";
+    assert_eq!(found(&incoming(header)), at("header_wrong", "incoming.w.subscriber.id_header", 2));
+    assert_eq!(found(&incoming("token: \"${secret:T}\"")), Vec::new());
+    assert_eq!(found(&incoming("token: open")), at("secret_in_the_open", "incoming.w.subscriber.token", 2));
+    let run = incoming("token: \"${secret:T}\"") + "schedules:\n  s: { run: w, cron: \"@daily\" }\n";
+    assert_eq!(found(&run), at("incoming_not_runnable", "schedules.s.run", 4));
+    let limits =
+        "http_clients:\n  m: { prototype: mistral, base_uri: http://a.example, limits: { requests_per_second: 0 } }\n";
+    assert_eq!(found(limits)[0].1, "http_clients.m.limits.requests_per_second");
 }
 
 #[test]
@@ -183,7 +215,12 @@ fn parts_and_references() {
         ),
         (
             "incoming:\n  i: { subscriber: { type: none } }\n",
-            &[("part_unknown", "incoming.i.subscriber.type", 2, "known are: inline, answers, file, mistral, other")],
+            &[(
+                "part_unknown",
+                "incoming.i.subscriber.type",
+                2,
+                "known are: inline, answers, webhook, file, mistral, other",
+            )],
         ),
         (
             "incoming:\n  i:\n    subscriber:\n      type: file\n      pth: a\n",

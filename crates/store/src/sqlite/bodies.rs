@@ -1,7 +1,7 @@
 //! Bodies as columns hold them: the text itself, or `@` and the id of a blob, and after it the ids that the text names.
 
 use crate::blobs::{BlobId, Blobs};
-use crate::{Finish, NewTask, Start, StoreError, TaskStory};
+use crate::{Finish, NewRun, NewTask, Start, StoreError, TaskStory};
 use bytes::Bytes;
 use memchr::memmem;
 use model::{Millis, TaskId};
@@ -81,6 +81,15 @@ impl Bodies for NewTask {
 impl Bodies for Bytes {
     fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
         std::iter::once(self)
+    }
+}
+
+impl Bodies for NewRun {
+    fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        std::iter::once(&mut self.payload)
+    }
+    fn at(&self, _: Millis) -> Millis {
+        self.at
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn next_due(db: &Connection, lane: LaneId) -> Result<Option<Millis>, 
         let due: Option<Millis> = db
             .prepare_cached(
                 "SELECT min(due_at) FROM task INDEXED BY task_claimable
-                 WHERE lane = ?1 AND priority = ?2 AND state < 4 AND state <> 1",
+                 WHERE lane = ?1 AND held = 0 AND priority = ?2 AND state < 4 AND state <> 1",
             )?
             .query_row([lane.0, priority], |row| row.get(0))?;
         earliest = earliest.into_iter().chain(due).min();
@@ -76,7 +76,7 @@ fn next_priority(db: &Connection, lane: LaneId, from: i64) -> Result<Option<i64>
     let found = db
         .prepare_cached(
             "SELECT priority FROM task INDEXED BY task_claimable
-             WHERE lane = ?1 AND priority >= ?2 AND state < 4 AND state <> 1 ORDER BY priority LIMIT 1",
+             WHERE lane = ?1 AND held = 0 AND priority >= ?2 AND state < 4 AND state <> 1 ORDER BY priority LIMIT 1",
         )?
         .query_row([lane.0, from], |row| row.get(0))
         .optional()?;
@@ -96,13 +96,13 @@ fn due_tasks(
     most: u32,
 ) -> Result<Vec<(Claim, TaskState)>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT task.id, lane, run, source, attempt, tries, claims, payload.body, resume.value, state
+        "SELECT task.id, lane, run, source, attempt, tries, claims, payload.body, resume.value, created_at, state
          FROM task INDEXED BY task_claimable JOIN payload ON payload.task = task.id
          LEFT JOIN resume ON resume.task = task.id
-         WHERE lane = ?1 AND priority = ?2 AND due_at <= ?3 AND state < 4 AND state <> 1
+         WHERE lane = ?1 AND held = 0 AND priority = ?2 AND due_at <= ?3 AND state < 4 AND state <> 1
          ORDER BY due_at, task.id LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![lane.0, priority, now, most], |row| Ok((anew(row)?, state(row, 9)?)))?;
+    let rows = statement.query_map(params![lane.0, priority, now, most], |row| Ok((anew(row)?, state(row, 10)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -117,6 +117,7 @@ fn anew(row: &Row<'_>) -> rusqlite::Result<Claim> {
         claims: row.get::<_, u32>(6)? + 1,
         payload: bytes(row, 7)?,
         resume: some_bytes(row, 8)?,
+        created_at: row.get(9)?,
         interrupted: None,
     })
 }
@@ -152,7 +153,7 @@ fn exhaust(write: &mut Write<'_>, claim: &Claim, from: TaskState, now: Millis) -
         params![task, problem_text(&problem)?],
     )?;
     write.changes.moved(claim.run.0, claim.lane.0, from, TaskState::Failed);
-    Ok(())
+    super::tasks::let_next_go(write, claim.token.task)
 }
 
 /// Takes over claims that ran out by `now` (`all`: every claim): those started for the caller, the others back to `new`.
@@ -178,7 +179,7 @@ pub(super) fn take_over(
 /// What is claimed until this time at most, as the claims that it becomes.
 fn held_until(db: &Connection, until: Millis) -> Result<Vec<Claim>, StoreError> {
     let mut statement = db.prepare_cached(
-        "SELECT task.id, lane, run, source, attempt, tries, claims, payload.body, resume.value
+        "SELECT task.id, lane, run, source, attempt, tries, claims, payload.body, resume.value, created_at
          FROM task INDEXED BY task_begun JOIN payload ON payload.task = task.id
          LEFT JOIN resume ON resume.task = task.id
          WHERE state = 1 AND state > 0 AND due_at <= ?1 ORDER BY lane, priority, task.id",

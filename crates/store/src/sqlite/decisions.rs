@@ -24,6 +24,9 @@ pub(super) fn decide(write: &mut Write<'_>, id: TaskId, decided: &Decided) -> Re
             .db
             .prepare_cached("UPDATE task SET state = ?2, due_at = ?3, finished_at = ?3 WHERE id = ?1")?
             .execute([id.0, to.number(), decided.at])?;
+        if from.is_open() {
+            super::tasks::let_next_go(write, id)?;
+        }
     }
     write.changes.moved(run, lane, from, to);
     write
@@ -57,7 +60,11 @@ fn run_again(write: &Write<'_>, id: TaskId, from: TaskState, decided: &Decided) 
     write
         .db
         .prepare_cached(
-            "UPDATE task SET state = 0, due_at = ?2, tries = 0, claims = 0, finished_at = NULL WHERE id = ?1",
+            "UPDATE task SET state = 0, due_at = ?2, tries = 0, claims = 0, finished_at = NULL,
+                 held = order_key IS NOT NULL AND EXISTS (SELECT 1 FROM task AS other INDEXED BY task_order
+                        WHERE other.lane = task.lane AND other.order_key = task.order_key
+                          AND other.order_key IS NOT NULL AND other.state < 4)
+             WHERE id = ?1",
         )?
         .execute([id.0, decided.at])?;
     Ok(())

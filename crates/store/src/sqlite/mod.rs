@@ -9,6 +9,7 @@ mod lanes;
 mod queries;
 mod readers;
 mod rows;
+mod schedules;
 mod tally;
 mod tasks;
 mod usage;
@@ -16,7 +17,7 @@ mod writer;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Start, Store,
+    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Start, Store,
     StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
@@ -143,9 +144,9 @@ impl Store for SqliteStore {
         self.write(move |write| tasks.iter().map(|task| tasks::insert(write, task, now)).collect()).await
     }
 
-    async fn begin_run(&self, mut run: NewRun) -> Result<(RunId, TaskId), StoreError> {
-        run.payload = bodies::spill(&self.blobs, vec![run.payload], run.at).await?.remove(0);
-        self.write(move |write| tasks::begin_run(write, run)).await
+    async fn begin_runs(&self, runs: Vec<NewRun>) -> Result<Vec<Option<(RunId, TaskId)>>, StoreError> {
+        let runs = bodies::spill(&self.blobs, runs, 0).await?;
+        self.write(move |write| runs.iter().map(|run| tasks::begin_run(write, run)).collect()).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claim>, StoreError> {
@@ -208,6 +209,24 @@ impl Store for SqliteStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.read(move |db| lanes::open_runs(db, lane)).await
+    }
+
+    async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {
+        self.write(move |write| lines.iter().map(|(name, line)| schedules::known(write.db, name, line, now)).collect())
+            .await
+    }
+
+    async fn pause_schedule(
+        &self,
+        name: String,
+        paused: Option<(Millis, String)>,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        self.write(move |write| schedules::pause(write.db, &name, paused, now)).await
+    }
+
+    async fn webhook_paths(&self, lanes: Vec<LaneId>) -> Result<Vec<String>, StoreError> {
+        self.write(move |write| lanes.iter().map(|lane| schedules::webhook_path(write.db, *lane)).collect()).await
     }
 
     async fn tally(&self, run: Option<RunId>) -> Result<Vec<Tally>, StoreError> {

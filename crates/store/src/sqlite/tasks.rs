@@ -17,8 +17,11 @@ pub(super) fn insert(write: &mut Write<'_>, task: &NewTask, now: Millis) -> Resu
         .db
         .prepare_cached(
             "INSERT INTO task (lane, run, source, state, priority, due_at, attempt, tries, claims, order_key, unique_key,
-                               created_at, finished_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+                               created_at, finished_at, held)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, ?7, ?8, ?9, ?10,
+                     ?7 IS NOT NULL AND EXISTS (SELECT 1 FROM task INDEXED BY task_order
+                                                WHERE lane = ?1 AND order_key = ?7 AND state < 4))
+             ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             task.lane.0,
@@ -51,8 +54,20 @@ pub(super) fn insert(write: &mut Write<'_>, task: &NewTask, now: Millis) -> Resu
     Ok(Some(TaskId(id)))
 }
 
-/// Begins a run with its pull task.
-pub(super) fn begin_run(write: &mut Write<'_>, run: NewRun) -> Result<(RunId, TaskId), StoreError> {
+/// Begins a run with its pull task; `None` where its key was used before.
+pub(super) fn begin_run(write: &mut Write<'_>, run: &NewRun) -> Result<Option<(RunId, TaskId)>, StoreError> {
+    if let Some((schedule, slot)) = &run.occurrence {
+        super::schedules::seen(write.db, schedule, *slot)?;
+    }
+    if let Some(key) = &run.key
+        && write.db.prepare_cached("SELECT 1 FROM task WHERE unique_key = ?1")?.exists([key])?
+    {
+        return Ok(None);
+    }
+    let problem = match &run.skipped {
+        None if run.unless_open && !super::lanes::open_runs(write.db, Some(run.lane))?.is_empty() => Some(overlap()),
+        skipped => skipped.clone(),
+    };
     write
         .db
         .prepare_cached(r#"INSERT INTO run (lane, "trigger", started_at) VALUES (?1, ?2, ?3)"#)?
@@ -63,15 +78,21 @@ pub(super) fn begin_run(write: &mut Write<'_>, run: NewRun) -> Result<(RunId, Ta
         run: id,
         source: None,
         priority: 0,
-        due_at: run.at,
-        order_key: None,
-        unique_key: None,
-        state: TaskState::New,
-        payload: run.payload,
-        problem: None,
+        due_at: run.due_at,
+        // Pages of one incoming follow each other, whoever pulls them.
+        order_key: Some(String::new()),
+        unique_key: run.key.clone(),
+        state: if problem.is_some() { TaskState::Skipped } else { TaskState::New },
+        payload: run.payload.clone(),
+        problem,
     };
     let task = insert(write, &pull, run.at)?;
-    Ok((id, task.ok_or_else(|| StoreError::Database("the pull task of a run was not inserted".to_owned()))?))
+    let task = task.ok_or_else(|| StoreError::Database("the pull task of a run was not inserted".to_owned()))?;
+    Ok(Some((id, task)))
+}
+
+fn overlap() -> Problem {
+    Problem::new("overlap", "the run before was still going on").warning()
 }
 
 /// Commits START; `false` where the claim is lost or was started already.
@@ -180,6 +201,20 @@ fn move_on(
         )?
         .execute(params![task.0, state.number(), due_at, kept, more, (!state.is_open()).then_some(at)])?;
     write.changes.moved(run, lane, TaskState::Processing, state);
+    if state.is_open() { Ok(()) } else { let_next_go(write, task) }
+}
+
+/// After the end of a task: the next one of its order key, if it has one, can be claimed.
+pub(super) fn let_next_go(write: &Write<'_>, ended: TaskId) -> Result<(), StoreError> {
+    write
+        .db
+        .prepare_cached(
+            "UPDATE task SET held = 0 WHERE id =
+                 (SELECT min(open.id) FROM task AS open INDEXED BY task_order JOIN task AS ended ON ended.id = ?1
+                  WHERE open.lane = ended.lane AND open.order_key = ended.order_key AND open.order_key IS NOT NULL
+                    AND open.state < 4)",
+        )?
+        .execute([ended.0])?;
     Ok(())
 }
 

@@ -61,12 +61,12 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let operation: Operation = Box::new(move |write| {
-            let result = write.map_err(|why| StoreError::Database(why.to_owned())).and_then(operation);
+            let result = write.map_err(|why| StoreError::Unavailable(why.to_owned())).and_then(operation);
             Done {
                 succeeded: result.is_ok(),
                 answer: Box::new(move |failure| {
                     let result = match failure {
-                        Some(why) => result.and_then(|_| Err(StoreError::Database(why.to_owned()))),
+                        Some(why) => result.and_then(|_| Err(StoreError::Unavailable(why.to_owned()))),
                         None => result,
                     };
                     // Whoever asked may be gone; the operation stands all the same.

@@ -197,7 +197,7 @@ impl<F: Fixture> Bench<F> {
 }
 
 pub(crate) fn new_run(lane: LaneId) -> NewRun {
-    NewRun { lane, trigger: "cli".to_owned(), at: NOW, payload: Bytes::from_static(b"{}") }
+    NewRun::now(lane, "cli", NOW, Bytes::from_static(b"{}"))
 }
 
 pub(crate) fn start(token: Token) -> Start {

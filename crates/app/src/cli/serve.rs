@@ -1,0 +1,172 @@
+//! `tramontane serve`: runs everything that is defined, until it is told to stop.
+
+use super::run::interrupted;
+use super::{Context, Ended, Failure, prices};
+use crate::exit::Exit;
+use crate::parts;
+use crate::server::{self, control};
+use crate::settings::{self, Environment};
+use clap::Args;
+use engine::random::Seeded;
+use engine::{Engine, Parts, Runner, RunnerOptions, Standing, Status, Until, WorkEnd, WorkOptions};
+use model::Problem;
+use model::definition::Span;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+/// Arguments of `tramontane serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example: tramontane serve
+
+/healthz says whether it lives, /readyz whether it works. Webhooks are at /webhooks/ and what `tramontane webhooks`
+shows. SIGTERM: nothing new is begun, calls under way are awaited, the rest is handed back.")]
+pub(crate) struct Serve {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8420", env = "TRAMONTANE_LISTEN", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// How long calls under way are awaited when it is told to stop.
+    #[arg(long, default_value = "30s", value_name = "DURATION")]
+    grace: Span,
+    /// Runs what is due, and ends: schedules that have come, tasks that are queued. Listens to nothing.
+    #[arg(long)]
+    once: bool,
+    /// With --once: how long to wait for what comes due later, with nothing else to do.
+    #[arg(long, default_value = "0s", value_name = "DURATION", requires = "once")]
+    wait: Span,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, context: &Context) -> Ended {
+        let prices = prices::in_use(&context.data())?;
+        let store = context.own_store().await?;
+        prices::agree(store.as_ref(), &prices).await?;
+        let parts = Parts {
+            store: store.clone(),
+            registry: parts::registry(prices),
+            clock: settings::clock(),
+            random: Arc::new(Seeded::from_process()),
+            variables: Arc::new(Environment::default()),
+            standing: Arc::new(Standing::default()),
+        };
+        if self.once { self.once(context, parts).await } else { self.serve(context, parts).await }
+    }
+
+    async fn once(self, context: &Context, parts: Parts) -> Ended {
+        let trouble = |problem| Failure::new(Exit::Trouble, problem);
+        let engine = Engine::open(parts).await.map_err(Failure::refused)?;
+        engine.take_over().await.map_err(trouble)?;
+        engine.tick().await.map_err(trouble)?;
+        let (stop, stopping) = watch::channel(false);
+        let work = engine.work(WorkOptions { lanes: None, until: Until::Idle(self.wait.0), stop: stopping });
+        let end = tokio::select! {
+            end = work => end.map_err(trouble)?,
+            () = async { interrupted().await; stop.send_replace(true); std::future::pending().await } => WorkEnd::Stopped,
+        };
+        let word = match end {
+            WorkEnd::Idle => "idle",
+            WorkEnd::Waiting(_) => "waiting",
+            WorkEnd::Stopped => "stopped",
+        };
+        if context.printer.json() {
+            context.printer.value(&json!({ "end": word }));
+        }
+        Ok(match end {
+            WorkEnd::Idle => Exit::Done,
+            WorkEnd::Waiting(_) => Exit::Waiting,
+            WorkEnd::Stopped => Exit::Stopped,
+        })
+    }
+
+    async fn serve(self, context: &Context, parts: Parts) -> Ended {
+        let listener = listen(self.listen).await?;
+        let address = listener.local_addr().map_or(self.listen, |address| address);
+        let (stop, stopping) = watch::channel(false);
+        let (say, status) = watch::channel(Status::default());
+        let shared = server::Shared {
+            store: parts.store.clone(),
+            clock: parts.clock.clone(),
+            standing: parts.standing.clone(),
+            status: status.clone(),
+        };
+        let (close, closing) = watch::channel(false);
+        let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));
+        let own = match self.own_socket(context, &parts)? {
+            Some(socket) => tokio::spawn(server::listen_unix(socket, control::router(shared), closing)),
+            None => tokio::spawn(async {}),
+        };
+        let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
+        let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
+        let running = tokio::spawn(runner.run());
+        let announce = announce(context, address, status);
+        let ended = tokio::select! {
+            ended = running => ended,
+            () = async { announce.await; std::future::pending().await } => return Ok(Exit::Stopped),
+            () = stop_on_signal(context, &stop) => return Ok(Exit::Stopped),
+        };
+        close.send_replace(true);
+        let _ = tokio::join!(public, own);
+        match ended {
+            Ok(ended) => ended.map_err(Failure::refused)?,
+            Err(error) => return Err(Failure::new(Exit::Trouble, Problem::new("runner_panicked", error.to_string()))),
+        }
+        Ok(Exit::Done)
+    }
+
+    /// The socket that other commands of this machine use, where nobody else may write to the store.
+    fn own_socket(&self, context: &Context, parts: &Parts) -> Result<Option<UnixListener>, Failure> {
+        if parts.store.is_shared() {
+            return Ok(None);
+        }
+        let path = control::socket(&context.data());
+        // We hold the folder, so a socket that is there was left behind.
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixListener::bind(&path).and_then(|socket| make_private(&path).map(|()| socket));
+        match socket {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error) => {
+                let reason = format!("cannot make the socket {}: {error}", path.display());
+                let hint = "other commands cannot write while this runs; a shorter path of the data folder may help";
+                context.printer.problem(&Problem::new("socket", reason).hint(hint).warning());
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let problem = Problem::new("address_taken", format!("cannot listen on {address}: {error}"));
+        Failure::new(Exit::Trouble, problem.hint("name another address with --listen; port 0 takes any that is free"))
+    })
+}
+
+/// Says where it listens, once work goes on: on stdout with `--json`, so that programs can wait for it.
+async fn announce(context: &Context, address: SocketAddr, mut status: watch::Receiver<Status>) {
+    if status.wait_for(|status| status.ready).await.is_err() {
+        return;
+    }
+    if context.printer.json() {
+        context.printer.data(&json!({ "url": format!("http://{address}") }).to_string());
+    } else {
+        context.printer.say(&format!("serving on http://{address}"));
+    }
+}
+
+/// The first signal stops politely; the second one ends at once.
+async fn stop_on_signal(context: &Context, stop: &watch::Sender<bool>) {
+    interrupted().await;
+    context.printer.say("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
+    stop.send_replace(true);
+    interrupted().await;
+}

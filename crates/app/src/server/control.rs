@@ -1,0 +1,88 @@
+//! The socket in the data folder: other commands of this machine ask the engine that holds the store to write.
+//!
+//! Whoever may open the folder may use it: both are for its owner alone.
+
+use super::Shared;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use model::{Millis, Problem, TaskId, TaskKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use store::{Decided, DefinitionChange, LaneId, NewRun, Store, StoreError};
+
+/// Where the socket is.
+pub(crate) fn socket(folder: &Path) -> PathBuf {
+    folder.join("engine.sock")
+}
+
+/// What can be asked: the writes of the store that commands make.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "snake_case")]
+pub(crate) enum Ask {
+    Decide { tasks: Vec<TaskId>, decided: Decided },
+    ChangeDefinitions { expected: i64, changes: Vec<DefinitionChange>, now: Millis },
+    Lanes { names: Vec<(TaskKind, String)> },
+    BeginRuns { runs: Vec<NewRun> },
+    SetCursor { lane: LaneId, value: Option<bytes::Bytes>, now: Millis },
+    Currency { first: Option<String> },
+    Schedules { lines: Vec<(String, String)>, now: Millis },
+    PauseSchedule { name: String, paused: Option<(Millis, String)>, now: Millis },
+    WebhookPaths { lanes: Vec<LaneId> },
+}
+
+/// What is answered: the value, or why not.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Told {
+    Value(Value),
+    /// The definitions changed meanwhile.
+    Conflict {
+        expected: i64,
+        present: i64,
+    },
+    Problem(Problem),
+}
+
+/// The largest request, in bytes: definitions of 32 MiB, with room for their quoting.
+pub(crate) const LARGEST: usize = 128 << 20;
+
+pub(crate) fn router(shared: Shared) -> Router {
+    let limit = axum::extract::DefaultBodyLimit::max(LARGEST);
+    Router::new().route("/ask", post(answer)).layer(limit).with_state(shared)
+}
+
+async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
+    let definitions = matches!(ask, Ask::ChangeDefinitions { .. });
+    let told = match carry_out(shared.store.as_ref(), ask).await {
+        Ok(value) => Told::Value(value),
+        Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
+        Err(error) => Told::Problem(error.problem()),
+    };
+    if definitions {
+        shared.standing.definitions_changed();
+    }
+    shared.standing.call();
+    (StatusCode::OK, Json(told))
+}
+
+async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
+    Ok(match ask {
+        Ask::Decide { tasks, decided } => {
+            let results = store.decide(tasks, decided).await?;
+            json!(results.into_iter().map(Result::err).collect::<Vec<Option<Problem>>>())
+        }
+        Ask::ChangeDefinitions { expected, changes, now } => {
+            json!(store.change_definitions(expected, changes, now).await?)
+        }
+        Ask::Lanes { names } => json!(store.lanes(names).await?),
+        Ask::BeginRuns { runs } => json!(store.begin_runs(runs).await?),
+        Ask::SetCursor { lane, value, now } => json!(store.set_cursor(lane, value, now).await?),
+        Ask::Currency { first } => json!(store.currency(first).await?),
+        Ask::Schedules { lines, now } => json!(store.schedules(lines, now).await?),
+        Ask::PauseSchedule { name, paused, now } => json!(store.pause_schedule(name, paused, now).await?),
+        Ask::WebhookPaths { lanes } => json!(store.webhook_paths(lanes).await?),
+    })
+}

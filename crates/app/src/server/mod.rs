@@ -1,0 +1,34 @@
+//! What listens: health and webhooks on an address, other commands of this machine on a socket in the data folder.
+
+pub(crate) mod control;
+mod health;
+mod listen;
+mod webhooks;
+
+use axum::Router;
+use axum::routing::get;
+use engine::clock::Clock;
+use engine::{Standing, Status};
+use std::sync::Arc;
+use store::Store;
+use tokio::sync::watch;
+
+pub(crate) use listen::{listen_tcp, listen_unix};
+
+/// What every request may know.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) status: watch::Receiver<Status>,
+}
+
+/// What the network gets to see. Every path here is public.
+pub(crate) fn public(shared: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .merge(webhooks::router())
+        .with_state(shared)
+}

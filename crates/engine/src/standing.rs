@@ -1,0 +1,55 @@
+//! What stands while definitions come and go: turns at files, and calls to look again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedMutexGuard, watch};
+
+/// Shared by everything that works on one store in one process.
+#[derive(Debug)]
+pub struct Standing {
+    /// Tasks came from elsewhere: everybody looks for work again.
+    work: watch::Sender<()>,
+    /// Definitions were changed.
+    definitions: watch::Sender<()>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { work: watch::Sender::new(()), definitions: watch::Sender::new(()), turns: Mutex::default() }
+    }
+}
+
+impl Standing {
+    /// Says that there may be work that this process did not make itself.
+    pub fn call(&self) {
+        self.work.send_replace(());
+    }
+
+    /// Says that definitions were changed.
+    pub fn definitions_changed(&self) {
+        self.definitions.send_replace(());
+    }
+
+    /// Hears of calls made from now on.
+    #[must_use]
+    pub fn calls(&self) -> watch::Receiver<()> {
+        self.work.subscribe()
+    }
+
+    /// Hears of changes of definitions made from now on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.definitions.subscribe()
+    }
+
+    /// Waits for a turn at what only one may use at a time, by name: a file that two routes write to. It ends when the
+    /// guard is dropped.
+    pub(crate) async fn turn(&self, key: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(key.to_owned()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+}
