@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use store::blobs::Blobs;
 use store::{Access, SqliteStore};
 use store::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Start, Store,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
+    Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use tokio::net::UnixStream;
 
@@ -190,6 +190,22 @@ impl Store for HeldStore {
         self.ask(Ask::ChangeDefinitions { expected, changes, now }).await
     }
 
+    async fn ended(&self, before: Option<TaskId>, limit: u32) -> Result<Vec<EndedTask>, StoreError> {
+        self.reading.ended(before, limit).await
+    }
+
+    async fn delete_ended(&self, tasks: Vec<TaskId>) -> Result<Vec<bool>, StoreError> {
+        self.ask(Ask::DeleteEnded { tasks }).await
+    }
+
+    async fn delete_expired(&self, now: Millis, most: u32) -> Result<u64, StoreError> {
+        self.ask(Ask::DeleteExpired { now, most }).await
+    }
+
+    async fn give_back(&self, most: u64) -> Result<u64, StoreError> {
+        self.ask(Ask::GiveBack { most }).await
+    }
+
     fn blob_folder(&self) -> &Blobs {
         self.reading.blob_folder()
     }
@@ -199,7 +215,7 @@ impl Store for HeldStore {
     }
 
     async fn sweep_blobs(&self, before: Millis) -> Result<u64, StoreError> {
-        self.reading.sweep_blobs(before).await
+        self.ask(Ask::SweepBlobs { before }).await
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {

@@ -6,6 +6,7 @@ pub mod definitions;
 pub mod engine;
 pub mod exchange;
 pub mod flow;
+pub mod keep;
 pub mod random;
 pub mod runner;
 pub mod schedule;

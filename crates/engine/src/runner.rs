@@ -2,6 +2,7 @@
 
 use crate::engine::{Engine, Parts};
 use crate::flow::Flows;
+use crate::keep::Keeper;
 use crate::schedule::Ticker;
 use crate::work::{Until, WorkEnd, WorkOptions};
 use model::{Millis, Problem};
@@ -74,6 +75,9 @@ impl Runner {
     pub async fn run(mut self) -> Result<(), Vec<Problem>> {
         let mut changes = self.parts.standing.changes();
         let mut engine = Arc::new(Engine::open(self.parts.clone()).await?);
+        // Ends with this function.
+        let mut keeping = JoinSet::new();
+        keeping.spawn(Keeper::new(self.parts.store.clone(), self.parts.clock.clone()).run());
         loop {
             if let Err(problem) = engine.take_over().await {
                 if self.rest(problem).await {

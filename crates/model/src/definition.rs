@@ -180,6 +180,9 @@ pub struct Incoming {
     /// When a pull that failed is tried again.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retry: Retry,
+    /// What is kept of pulls that have ended. What they took in is kept as the routes say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub keep: Keep,
 }
 
 /// A way out.

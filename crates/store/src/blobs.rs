@@ -122,6 +122,19 @@ impl Blobs {
         }
     }
 
+    /// How long a blob is, in bytes; `None` where it is not there.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn length(&self, id: &BlobId) -> Result<Option<u64>, StoreError> {
+        let path = self.path(id);
+        match fs::metadata(&path) {
+            Ok(data) => Ok(Some(data.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("cannot look at blob", &path, error)),
+        }
+    }
+
     /// How many blobs there are, and their bytes.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Start,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
+    Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -143,6 +143,25 @@ pub trait Store: Send + Sync {
         changes: Vec<DefinitionChange>,
         now: Millis,
     ) -> Result<i64, StoreError>;
+
+    // --- retention ----------------------------------------------------------------------------------------------
+
+    /// One page of ended tasks, newest first: numbers below `before`, at most `limit`, 1,000 a call. Those whose outcome
+    /// is unknown are left out. Asked of what is committed; no writer waits for it.
+    async fn ended(&self, before: Option<TaskId>, limit: u32) -> Result<Vec<EndedTask>, StoreError>;
+
+    /// Deletes ended tasks whole, the first 500 of those given, in one commit: data, attempts, decisions, what they were counted
+    /// as, and runs that have no tasks left. `false` for each that is not there, is open, or whose outcome is unknown:
+    /// those stay. Blobs go with the next sweep. A unique key of a deleted task can be used again. Sums of usage of all
+    /// runs together stay as they are.
+    async fn delete_ended(&self, tasks: Vec<TaskId>) -> Result<Vec<bool>, StoreError>;
+
+    /// Deletes entries of storages that expired by `now`, at most so many; returns how many.
+    async fn delete_expired(&self, now: Millis, most: u32) -> Result<u64, StoreError>;
+
+    /// Gives space that nothing uses any more back to the disk, at most so many bytes; returns how many. 0: there is
+    /// none, or the database sees to it by itself.
+    async fn give_back(&self, most: u64) -> Result<u64, StoreError>;
 
     // --- blobs and upkeep -----------------------------------------------------------------------------------
 

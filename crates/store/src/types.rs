@@ -360,6 +360,21 @@ pub struct TaskRow {
     pub problem: Option<Problem>,
 }
 
+/// A task that has ended, as retention looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct EndedTask {
+    /// Number.
+    pub id: TaskId,
+    /// Lane.
+    pub lane: LaneId,
+    /// State.
+    pub state: TaskState,
+    /// When it reached it.
+    pub finished_at: Millis,
+    /// Bytes of its data, requests and answers, blobs among them. A blob that several tasks name counts for each.
+    pub bytes: u64,
+}
+
 /// Everything about one task.
 #[derive(Clone, Debug)]
 pub struct TaskStory {

@@ -221,3 +221,33 @@ fn a_place_that_cannot_be_written_is_named() {
     let error = engine(&data).unwrap_err();
     assert!(error.to_string().contains("tramontane.db"), "{error}");
 }
+
+#[tokio::test]
+async fn deleted_space_and_expired_entries_go_back_to_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = engine(folder.path()).unwrap();
+    let lane = store.lanes(vec![(TaskKind::Pull, "products".to_owned())]).await.unwrap()[0];
+    let (run, _) = store.begin_run(NewRun::now(lane, "cli", NOW, Bytes::from_static(b"{}"))).await.unwrap();
+    let born = NewTask { state: TaskState::Rejected, payload: vec![b'7'; 20_000].into(), ..task(lane, run) };
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.extend(store.insert(vec![born.clone(); 100], NOW).await.unwrap().into_iter().flatten());
+    }
+    drop(store);
+    let entries = "INSERT INTO entry (storage, key, value, version, at, expires_at)
+                   VALUES ('s', 'old', '1', 1, 0, 10), ('s', 'older', '1', 1, 0, 9), ('s', 'young', '1', 1, 0, 11),
+                          ('s', 'eternal', '1', 1, 0, NULL)";
+    Connection::open(database(folder.path())).unwrap().execute_batch(entries).unwrap();
+    let full = fs::metadata(database(folder.path())).unwrap().len();
+    let store = engine(folder.path()).unwrap();
+    assert_eq!(store.delete_ended(ids.clone()).await.unwrap(), vec![true; 300]);
+    let first = store.give_back(1 << 20).await.unwrap();
+    assert!(first > 0 && first <= 1 << 20, "{first} bytes in the first step");
+    while store.give_back(1 << 20).await.unwrap() > 0 {}
+    assert_eq!(store.delete_expired(10, 1).await.unwrap(), 1);
+    assert_eq!(store.delete_expired(10, 9).await.unwrap(), 1);
+    assert_eq!(store.delete_expired(10, 9).await.unwrap(), 0);
+    drop(store);
+    let left = fs::metadata(database(folder.path())).unwrap().len();
+    assert!(left * 10 < full, "{left} of {full} bytes are left");
+}

@@ -11,6 +11,7 @@ mod export;
 mod filter;
 mod ledger_check;
 mod prices;
+mod prune;
 mod run;
 mod schedules;
 mod serve;
@@ -88,6 +89,8 @@ enum Command {
     Usage(usage::Usage),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
+    /// Deletes old tasks, as routes and incoming say what is kept.
+    Prune(prune::Prune),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -232,6 +235,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Webhooks(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
+            Command::Prune(verb) => verb.run(context).await,
             Command::Simulator(verb) => verb.run(context).await,
             Command::Demo(verb) => verb.run(context).await,
         }

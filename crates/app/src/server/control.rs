@@ -31,6 +31,10 @@ pub(crate) enum Ask {
     Schedules { lines: Vec<(String, String)>, now: Millis },
     PauseSchedule { name: String, paused: Option<(Millis, String)>, now: Millis },
     WebhookPaths { lanes: Vec<LaneId> },
+    DeleteEnded { tasks: Vec<TaskId> },
+    DeleteExpired { now: Millis, most: u32 },
+    GiveBack { most: u64 },
+    SweepBlobs { before: Millis },
 }
 
 /// What is answered: the value, or why not.
@@ -84,5 +88,9 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::Schedules { lines, now } => json!(store.schedules(lines, now).await?),
         Ask::PauseSchedule { name, paused, now } => json!(store.pause_schedule(name, paused, now).await?),
         Ask::WebhookPaths { lanes } => json!(store.webhook_paths(lanes).await?),
+        Ask::DeleteEnded { tasks } => json!(store.delete_ended(tasks).await?),
+        Ask::DeleteExpired { now, most } => json!(store.delete_expired(now, most).await?),
+        Ask::GiveBack { most } => json!(store.give_back(most).await?),
+        Ask::SweepBlobs { before } => json!(store.sweep_blobs(before).await?),
     })
 }

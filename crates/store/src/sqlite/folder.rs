@@ -13,9 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// `TrMn`: tells our files from other SQLite databases.
 const APPLICATION: i64 = 0x5472_4d6e;
 /// One for each version of the store, in order.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_unattended.sql"),
+    include_str!("../../migrations/sqlite/0003_keep.sql"),
 ];
 /// The newest version of the store that we know.
 const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -6,6 +6,7 @@ mod decisions;
 mod definitions;
 mod folder;
 mod lanes;
+mod prune;
 mod queries;
 mod readers;
 mod rows;
@@ -17,8 +18,8 @@ mod writer;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Start, Store,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
+    Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bodies::Bodies as _;
@@ -281,6 +282,34 @@ impl Store for SqliteStore {
         now: Millis,
     ) -> Result<i64, StoreError> {
         self.write(move |write| definitions::change(write, expected, &changes, now)).await
+    }
+
+    async fn ended(&self, before: Option<TaskId>, limit: u32) -> Result<Vec<EndedTask>, StoreError> {
+        let (mut page, named) = self
+            .read(move |db| {
+                let page = prune::ended(db, before, limit)?;
+                let named = prune::blobs_of(db, &page)?;
+                Ok((page, named))
+            })
+            .await?;
+        if named.is_empty() {
+            return Ok(page);
+        }
+        self.with_blobs(move |blobs| prune::add_blobs(&mut page, &named, blobs).map(|()| page)).await
+    }
+
+    async fn delete_ended(&self, mut tasks: Vec<TaskId>) -> Result<Vec<bool>, StoreError> {
+        tasks.truncate(prune::SLICE);
+        let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        writer.write_apart(move |write| prune::delete(write, &tasks)).await
+    }
+
+    async fn delete_expired(&self, now: Millis, most: u32) -> Result<u64, StoreError> {
+        self.write(move |write| prune::delete_expired(write.db, now, most)).await
+    }
+
+    async fn give_back(&self, most: u64) -> Result<u64, StoreError> {
+        self.write(move |write| prune::give_back(write.db, most)).await
     }
 
     fn blob_folder(&self) -> &Blobs {

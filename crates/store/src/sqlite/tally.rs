@@ -31,6 +31,11 @@ impl Changes {
         self.count(run, lane, to.number(), 1);
     }
 
+    /// A task was deleted.
+    pub(super) fn gone(&mut self, run: i64, lane: i64, state: TaskState) {
+        self.count(run, lane, state.number(), -1);
+    }
+
     /// An attempt of the run used something.
     pub(super) fn used(&mut self, run: i64, usage: &Usage) {
         let (calls, unpriced) = (1, u64::from(usage.cost.is_none()));

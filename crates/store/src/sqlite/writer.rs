@@ -19,6 +19,13 @@ pub(super) struct Write<'a> {
     pub(super) changes: Changes,
 }
 
+/// An operation, and how it is carried out.
+struct Waiting {
+    operation: Operation,
+    /// In a transaction of its own, with foreign keys off.
+    apart: bool,
+}
+
 /// Given the reason instead where nothing can be written.
 type Operation = Box<dyn FnOnce(Result<&mut Write<'_>, &str>) -> Done + Send>;
 
@@ -34,7 +41,7 @@ struct Done {
 #[derive(Debug)]
 pub(super) struct Writer {
     /// `None` only while dropping.
-    queue: Option<Sender<Operation>>,
+    queue: Option<Sender<Waiting>>,
     thread: Option<JoinHandle<()>>,
     commits: Arc<AtomicU64>,
 }
@@ -59,6 +66,23 @@ impl Writer {
         &self,
         operation: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.carry_out(operation, false).await
+    }
+
+    /// The same in a transaction of its own, in which the database does not look after foreign keys: for deletions that
+    /// look after them themselves.
+    pub(super) async fn write_apart<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.carry_out(operation, true).await
+    }
+
+    async fn carry_out<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Write<'_>) -> Result<T, StoreError> + Send + 'static,
+        apart: bool,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let operation: Operation = Box::new(move |write| {
             let result = write.map_err(|why| StoreError::Unavailable(why.to_owned())).and_then(operation);
@@ -74,7 +98,11 @@ impl Writer {
                 }),
             }
         });
-        self.queue.as_ref().ok_or(StoreError::Closed)?.send(operation).map_err(|_| StoreError::Closed)?;
+        self.queue
+            .as_ref()
+            .ok_or(StoreError::Closed)?
+            .send(Waiting { operation, apart })
+            .map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -95,10 +123,19 @@ impl Drop for Writer {
     }
 }
 
-fn write_all(db: Connection, waiting: &Receiver<Operation>, commits: &AtomicU64) {
+fn write_all(db: Connection, waiting: &Receiver<Waiting>, commits: &AtomicU64) {
     while let Ok(first) = waiting.recv() {
-        let group = std::iter::once(first).chain(waiting.try_iter()).collect();
-        write_group(&db, group, commits);
+        let (apart, together): (Vec<_>, Vec<_>) =
+            std::iter::once(first).chain(waiting.try_iter()).partition(|waiting| waiting.apart);
+        if !together.is_empty() {
+            write_group(&db, together.into_iter().map(|waiting| waiting.operation).collect(), commits);
+        }
+        for one in apart {
+            // Where this fails, foreign keys are looked after, which takes longer and is right as well.
+            let _ = db.execute_batch("PRAGMA foreign_keys = OFF");
+            write_group(&db, vec![one.operation], commits);
+            let _ = db.execute_batch("PRAGMA foreign_keys = ON");
+        }
     }
     // Leaves one file behind. Where it fails, the next opening reads the log: nothing is lost.
     let _ = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));

@@ -5,6 +5,7 @@ pub(crate) mod claims;
 pub(crate) mod decisions;
 pub(crate) mod definitions;
 pub(crate) mod histories;
+pub(crate) mod keep;
 pub(crate) mod people;
 pub(crate) mod tasks;
 
@@ -51,6 +52,9 @@ macro_rules! on {
             definitions: changes_make_revisions, an_outdated_plan_changes_nothing;
             blobs: long_bodies_are_blobs, a_body_like_a_reference_is_no_reference, what_nothing_refers_to_is_swept,
                 a_task_without_its_blob_stops_alone, named_files_are_kept;
+            keep: ended_tasks_are_looked_through_newest_first, sizes_are_those_of_bodies_and_blobs,
+                what_is_deleted_is_gone_whole, open_and_unknown_tasks_are_never_deleted,
+                a_run_goes_with_its_last_task, expired_entries_can_be_deleted;
             histories: random_histories_are_as_the_model_says;
         );
     };
