@@ -109,6 +109,8 @@ fn help_names_every_command() {
       usage      Sums what calls used and are estimated to cost, by route, model or day
       prices     Shows the prices that costs are estimated by
       prune      Deletes old tasks, as routes and incoming say what is kept
+      backup     Copies the whole store to one file, also while an engine works
+      restore    Puts a backup into a new data folder
       simulator  Starts the stand-in for the Mistral API
       demo       Shows the product at work: 20 products, a simulator, 20 descriptions
       help       Print this message or the help of the given subcommand(s)

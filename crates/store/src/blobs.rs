@@ -71,6 +71,15 @@ impl Blobs {
         Ok((id, length))
     }
 
+    /// Writes a blob under an id that it had elsewhere, and returns its length once it is on disk.
+    ///
+    /// # Errors
+    /// The reader's and the disk's; also where there is such a blob.
+    pub fn put(&self, id: &BlobId, at: Millis, from: &mut dyn Read) -> Result<u64, StoreError> {
+        let path = self.path(id);
+        self.write(&path, at, from).map_err(|error| StoreError::io("cannot write blob", &path, error))
+    }
+
     fn write(&self, path: &Path, at: Millis, from: &mut dyn Read) -> io::Result<u64> {
         let shard = path.parent().unwrap_or(&self.folder);
         make_private_folder(shard)?;
@@ -217,6 +226,12 @@ pub(crate) fn private_file(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
+}
+
+/// A file's time as we count.
+pub(crate) fn millis(at: SystemTime) -> Millis {
+    let count = |span: Duration| Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX);
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|error| -count(error.duration()), count)
 }
 
 fn system_time(at: Millis) -> SystemTime {

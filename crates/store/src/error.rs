@@ -70,6 +70,9 @@ pub enum StoreError {
     /// The database said no.
     #[error("{0}")]
     Database(String),
+    /// What was asked does not fit what is there; nothing was changed.
+    #[error("{0}")]
+    Refused(Problem),
     /// What the engine said that holds the store, and was asked to write.
     #[error("{0}")]
     Elsewhere(Problem),
@@ -105,7 +108,7 @@ impl StoreError {
             Self::Io { .. } => ("store_io", "check the data folder's disk and permissions"),
             Self::Unavailable(_) => ("store_unavailable", "check the disk of the data folder, or the database server"),
             Self::Database(_) => ("store_database", "check the data folder's disk and permissions"),
-            Self::Elsewhere(problem) => return problem.clone(),
+            Self::Refused(problem) | Self::Elsewhere(problem) => return problem.clone(),
             Self::Closed => ("store_closed", "start the engine again"),
         };
         Problem::new(code, self.to_string()).hint(hint)

@@ -1,6 +1,7 @@
 //! The command line: a file per verb.
 
 mod apply;
+mod backup;
 mod call;
 mod call_files;
 mod catalogue;
@@ -91,6 +92,10 @@ enum Command {
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
     Prune(prune::Prune),
+    /// Copies the whole store to one file, also while an engine works.
+    Backup(backup::Backup),
+    /// Puts a backup into a new data folder.
+    Restore(backup::Restore),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -173,8 +178,8 @@ fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data };
     let imported = match cli.command {
-        // These look at imports themselves, and set right what is wrong with them; the demo is one of the program alone.
-        Command::Catalogue(_) | Command::Demo(_) => Ok(()),
+        // These look at imports themselves, or do not need them: they set right what is wrong with them.
+        Command::Catalogue(_) | Command::Backup(_) | Command::Restore(_) | Command::Demo(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -236,6 +241,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Tasks(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
+            Command::Backup(verb) => verb.run(context).await,
+            Command::Restore(verb) => verb.run(context).await,
             Command::Simulator(verb) => verb.run(context).await,
             Command::Demo(verb) => verb.run(context).await,
         }

@@ -19,7 +19,7 @@ const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0003_keep.sql"),
 ];
 /// The newest version of the store that we know.
-const KNOWN: i64 = MIGRATIONS.len() as i64;
+pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// How long to wait for a stranger who writes to the file (a shell, a backup).
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -75,20 +75,33 @@ pub(super) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
 
 /// Opens a connection that only reads.
 pub(super) fn open_reader(folder: &Path) -> Result<Connection, StoreError> {
+    match open_any(folder)? {
+        (_, found) if found < KNOWN => Err(StoreError::Older { found, known: KNOWN }),
+        (db, _) => Ok(db),
+    }
+}
+
+/// The same for a store of this or an older version; tells which.
+pub(super) fn open_any(folder: &Path) -> Result<(Connection, i64), StoreError> {
     let path = database(folder);
     if !path.exists() {
         return Err(StoreError::Absent(folder.to_owned()));
     }
+    match open_file(&path)? {
+        (_, None) => Err(StoreError::Absent(folder.to_owned())),
+        (db, Some(found)) => Ok((db, found)),
+    }
+}
+
+/// Opens a file with a store in it for reading; tells its version, `None` for an empty file.
+pub(super) fn open_file(path: &Path) -> Result<(Connection, Option<i64>), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(&path, flags).map_err(|error| not_a_store(&path, &error))?;
+    let db = Connection::open_with_flags(path, flags).map_err(|error| not_a_store(path, &error))?;
     db.busy_timeout(PATIENCE)?;
     db.set_prepared_statement_cache_capacity(64);
-    db.execute_batch("PRAGMA trusted_schema = OFF").map_err(|error| not_a_store(&path, &error))?;
-    match version(&db, &path)? {
-        None => Err(StoreError::Absent(folder.to_owned())),
-        Some(found) if found < KNOWN => Err(StoreError::Older { found, known: KNOWN }),
-        _ => Ok(db),
-    }
+    db.execute_batch("PRAGMA trusted_schema = OFF").map_err(|error| not_a_store(path, &error))?;
+    let found = version(&db, path)?;
+    Ok((db, found))
 }
 
 fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {

@@ -1,5 +1,6 @@
 //! SQLite adapter: one data folder, one engine, one thread that writes.
 
+mod backup;
 mod bodies;
 mod claims;
 mod decisions;
@@ -15,6 +16,8 @@ mod tally;
 mod tasks;
 mod usage;
 mod writer;
+
+pub use backup::{Backup, back_up, restore};
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::{
