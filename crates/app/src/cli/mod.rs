@@ -7,6 +7,7 @@ mod call_files;
 mod catalogue;
 mod decide;
 mod demo;
+mod doctor;
 mod entities;
 mod export;
 mod filter;
@@ -96,6 +97,8 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup into a new data folder.
     Restore(backup::Restore),
+    /// Looks the data folder over, and says what to do about what it finds.
+    Doctor(doctor::Doctor),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -179,7 +182,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data };
     let imported = match cli.command {
         // These look at imports themselves, or do not need them: they set right what is wrong with them.
-        Command::Catalogue(_) | Command::Backup(_) | Command::Restore(_) | Command::Demo(_) => Ok(()),
+        Command::Catalogue(_) | Command::Backup(_) | Command::Restore(_) | Command::Doctor(_) | Command::Demo(_) => {
+            Ok(())
+        }
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -243,6 +248,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,
+            Command::Doctor(verb) => verb.run(context).await,
             Command::Simulator(verb) => verb.run(context).await,
             Command::Demo(verb) => verb.run(context).await,
         }

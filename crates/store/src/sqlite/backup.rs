@@ -295,14 +295,14 @@ impl Read for Pieces<'_> {
 }
 
 /// Every blob that tasks name.
-fn named(db: &Connection) -> Result<Vec<BlobId>, StoreError> {
+pub(super) fn named(db: &Connection) -> Result<Vec<BlobId>, StoreError> {
     let mut statement = db.prepare("SELECT DISTINCT id FROM blob ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok(BlobId::parse(row.get_ref(0)?.as_str()?)))?;
     let ids: Vec<Option<BlobId>> = rows.collect::<Result<_, _>>()?;
     Ok(ids.into_iter().flatten().collect())
 }
 
-fn is_named(db: &Connection, id: &BlobId) -> Result<bool, StoreError> {
+pub(super) fn is_named(db: &Connection, id: &BlobId) -> Result<bool, StoreError> {
     Ok(db.prepare_cached("SELECT 1 FROM blob WHERE id = ?1")?.exists([id.as_str()])?)
 }
 

@@ -47,7 +47,7 @@ pub(super) fn hold(folder: &Path, by: &str) -> Result<File, StoreError> {
 }
 
 /// What the holder wrote, as far as it came.
-fn read_holder(lock: &File) -> String {
+pub(super) fn read_holder(lock: &File) -> String {
     let mut text = String::new();
     match lock.take(1024).read_to_string(&mut text) {
         Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),

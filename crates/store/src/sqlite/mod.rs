@@ -5,6 +5,7 @@ mod bodies;
 mod claims;
 mod decisions;
 mod definitions;
+mod examine;
 mod folder;
 mod lanes;
 mod prune;
@@ -18,6 +19,7 @@ mod usage;
 mod writer;
 
 pub use backup::{Backup, back_up, restore};
+pub use examine::{Examination, examine};
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::{
