@@ -16,7 +16,8 @@ use std::process::Stdio;
 use std::time::Duration;
 use world::{Simulator, World, lines};
 
-const POINTS: [&str; 10] = store::crash::POINTS;
+/// All but the last, which only the opening of an older store passes.
+const POINTS: &[&str] = store::crash::POINTS.split_at(10).0;
 /// Rows that each cycle adds.
 const ROWS: usize = 12;
 

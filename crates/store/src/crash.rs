@@ -4,8 +4,8 @@
 //! `TRAMONTANE_CRASH_AT=after_start:3`: the third time the point is passed, the process aborts on the spot, without a
 //! destructor or a flush.
 
-/// Every point there is, in the order a task passes them, and the one that every commit passes.
-pub const POINTS: [&str; 10] = [
+/// Every point there is: in the order a task passes them, the one that every commit passes, and that of upgrades.
+pub const POINTS: [&str; 11] = [
     "after_claim",
     "after_start",
     "after_headers",
@@ -18,6 +18,8 @@ pub const POINTS: [&str; 10] = [
     "after_delivery",
     // In every commit of the store, when its changes are made and not yet committed.
     "in_commit",
+    // When an older store is brought up to date: around its copy, and before and after each commit of a version.
+    "in_migration",
 ];
 
 /// Passes a point.

@@ -34,7 +34,7 @@ use model::Problem;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use store::sqlite::{Access, SqliteStore};
+use store::sqlite::{Access, SqliteStore, Upgrade};
 use store::{Store, StoreError};
 use tracing_subscriber::EnvFilter;
 
@@ -145,7 +145,7 @@ impl Context {
 
     /// Opens the store for work: nobody else may.
     pub(crate) async fn own_store(&self) -> Result<Arc<dyn Store>, Failure> {
-        open_engine_store(&self.data())
+        Ok(Arc::new(self.open_sqlite()?))
     }
 
     /// Opens the store for writing: itself, or through the engine that holds it.
@@ -153,9 +153,18 @@ impl Context {
         Ok(self.writing_store().await?.0)
     }
 
+    fn open_sqlite(&self) -> Result<SqliteStore, StoreError> {
+        let store = open_sqlite(&self.data())?;
+        if let Some(Upgrade { from, to, copy }) = store.upgrade() {
+            let copy = copy.display();
+            self.printer.say(&format!("the store was brought from version {from} to {to}; as it was before: {copy}"));
+        }
+        Ok(store)
+    }
+
     /// As [`Context::engine_store`]; tells whether it is ours to work on.
     pub(crate) async fn writing_store(&self) -> Result<(Arc<dyn Store>, bool), Failure> {
-        match open_sqlite(&self.data()) {
+        match self.open_sqlite() {
             Err(held @ StoreError::Held { .. }) => Ok((Arc::new(HeldStore::open(&self.data(), held).await?), false)),
             store => Ok((Arc::new(store?), true)),
         }

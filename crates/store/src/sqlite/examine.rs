@@ -1,7 +1,7 @@
 //! Looks at a data folder as it is, damaged or not: nothing is changed, and every question stands for itself.
 
-use super::folder::{self, KNOWN};
-use super::{backup, definitions, queries};
+use super::migrate::KNOWN;
+use super::{backup, definitions, folder, queries};
 use crate::blobs::{BlobId, Blobs};
 use crate::{StoreError, StoredDefinition};
 use model::{Millis, Problem};

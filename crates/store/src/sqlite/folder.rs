@@ -1,5 +1,6 @@
 //! The data folder: who may use it, and how its database is opened.
 
+use super::migrate::{self, KNOWN, Upgrade, version};
 use crate::StoreError;
 use crate::blobs::{make_private_folder, private_file};
 use rusqlite::{Connection, OpenFlags};
@@ -11,15 +12,7 @@ use std::time::Duration;
 /// Versions below have a bug that can spoil a database used by two connections.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// `TrMn`: tells our files from other SQLite databases.
-const APPLICATION: i64 = 0x5472_4d6e;
-/// One for each version of the store, in order.
-const MIGRATIONS: [&str; 3] = [
-    include_str!("../../migrations/sqlite/0001_first.sql"),
-    include_str!("../../migrations/sqlite/0002_unattended.sql"),
-    include_str!("../../migrations/sqlite/0003_keep.sql"),
-];
-/// The newest version of the store that we know.
-pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
+pub(super) const APPLICATION: i64 = 0x5472_4d6e;
 /// How long to wait for a stranger who writes to the file (a shell, a backup).
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -56,7 +49,7 @@ pub(super) fn read_holder(lock: &File) -> String {
 }
 
 /// Opens the connection that writes, makes the database where it is missing and brings it up to date.
-pub(super) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_writer(folder: &Path) -> Result<(Connection, Option<Upgrade>), StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(StoreError::Database(format!("SQLite {} is too old", rusqlite::version())));
     }
@@ -69,8 +62,8 @@ pub(super) fn open_writer(folder: &Path) -> Result<Connection, StoreError> {
     db.busy_timeout(PATIENCE)?;
     let found = version(&db, &path)?;
     prepare_writer(&db).map_err(|error| not_a_store(&path, &error))?;
-    migrate(&mut db, found.unwrap_or(0))?;
-    Ok(db)
+    let upgrade = migrate::bring_up_to_date(&mut db, folder, found)?;
+    Ok((db, upgrade))
 }
 
 /// Opens a connection that only reads.
@@ -119,38 +112,8 @@ fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;")
 }
 
-/// The version of the store; `None` for an empty file.
-fn version(db: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
-    let number =
-        |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| not_a_store(path, &error));
-    let found = number("PRAGMA user_version")?;
-    let tables = number("SELECT count(*) FROM sqlite_schema")?;
-    let application = number("PRAGMA application_id")?;
-    match (application, found) {
-        (APPLICATION, found) if found > KNOWN => Err(StoreError::Newer { found, known: KNOWN }),
-        (APPLICATION, found) => Ok(Some(found)),
-        (0, 0) if tables == 0 => Ok(None),
-        _ => Err(StoreError::NotAStore {
-            file: path.to_owned(),
-            reason: "it is a database of another program".to_owned(),
-        }),
-    }
-}
-
-/// Carries out what is missing, each migration in a transaction of its own.
-fn migrate(db: &mut Connection, found: i64) -> Result<(), StoreError> {
-    for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
-        let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.commit()?;
-    }
-    Ok(())
-}
-
 /// SQLite's codes for a file that it cannot make sense of get a name of their own; the rest is a database error.
-fn not_a_store(path: &Path, error: &rusqlite::Error) -> StoreError {
+pub(super) fn not_a_store(path: &Path, error: &rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match error.sqlite_error_code() {
         Some(NotADatabase | DatabaseCorrupt) => {

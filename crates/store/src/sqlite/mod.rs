@@ -8,6 +8,7 @@ mod definitions;
 mod examine;
 mod folder;
 mod lanes;
+mod migrate;
 mod prune;
 mod queries;
 mod readers;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use backup::{Backup, back_up, restore};
 pub use examine::{Examination, examine};
+pub use migrate::Upgrade;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::{
@@ -53,6 +55,7 @@ pub struct SqliteStore {
     writer: Option<Writer>,
     blobs: Blobs,
     id: String,
+    upgrade: Option<Upgrade>,
     _lock: Option<File>,
 }
 
@@ -67,24 +70,31 @@ impl SqliteStore {
     /// [`StoreError::Newer`], [`StoreError::Older`] and [`StoreError::NotAStore`] for files that we cannot use.
     pub fn open(folder: &Path, access: Access) -> Result<Self, StoreError> {
         let blobs = Blobs::new(folder.join("blobs"));
-        let (lock, writer) = match access {
+        let (lock, writer, upgrade) = match access {
             Access::Engine(by) => {
                 let lock = folder::hold(folder, &by)?;
                 let blobs = folder.join("blobs");
                 make_private_folder(&blobs).map_err(|error| StoreError::io("cannot make", &blobs, error))?;
-                (Some(lock), Some(Writer::start(folder::open_writer(folder)?)?))
+                let (db, upgrade) = folder::open_writer(folder)?;
+                (Some(lock), Some(Writer::start(db)?), upgrade)
             }
-            Access::Read => (None, None),
+            Access::Read => (None, None, None),
         };
         let readers = Readers::open(folder.to_owned())?;
         let id = readers.identity()?;
-        Ok(Self { readers, writer, blobs, id, _lock: lock })
+        Ok(Self { readers, writer, blobs, id, upgrade, _lock: lock })
     }
 
     /// Commits since it was opened: one carries many operations when there is much to do.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.writer.as_ref().map_or(0, Writer::commits)
+    }
+
+    /// What was done to it when it was opened, where it was of an older version.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<&Upgrade> {
+        self.upgrade.as_ref()
     }
 
     async fn write<T: Send + 'static>(
