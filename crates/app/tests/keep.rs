@@ -5,6 +5,9 @@
 mod world;
 
 use serde_json::json;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 use world::{Simulator, World};
 
 fn flow(keep: &str) -> String {
@@ -52,4 +55,61 @@ fn prune_deletes_what_a_dry_run_says() {
     assert_eq!(listed(), 5);
     let again = world.run(&["prune"]).expect(0);
     assert!(again.stderr.starts_with("0 tasks of 0 bytes deleted"), "{again:?}");
+}
+
+/// A store in which 20 rows have run and everything is kept.
+fn used() -> (World, Simulator) {
+    let world = World::new();
+    let simulator = Simulator::start(&world, &[]);
+    let rows: String = (0..20).map(|row| format!("{{\"text\": \"row {row}\"}}\n")).collect();
+    world.write("rows.jsonl", rows);
+    world.write("flow.yaml", flow("{ days: 90 }"));
+    world.run_at(&simulator.url, &["apply", "flow.yaml"]).expect(0);
+    world.run_at(&simulator.url, &["run", "rows"]).expect(0);
+    (world, simulator)
+}
+
+fn listed(world: &World) -> usize {
+    world.run(&["tasks", "list", "--json"]).expect(0).json().as_array().unwrap().len()
+}
+
+#[test]
+fn a_running_engine_prunes_by_itself_and_when_it_is_asked() {
+    let (world, simulator) = used();
+    assert_eq!(listed(&world), 21);
+    let mut serving = world
+        .command(&["serve", "--listen", "127.0.0.1:0", "--json"])
+        .env("MISTRAL_BASE_URI", &simulator.url)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(serving.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let began = Instant::now();
+    while listed(&world) > 20 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the pull, of which none are kept, is deleted at the start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    world.write("flow.yaml", flow("{ tasks: 3 }"));
+    world.run_at(&simulator.url, &["apply", "flow.yaml"]).expect(0);
+    let pruned = world.run(&["prune", "--json"]).expect(0).json();
+    assert_eq!((&pruned["deleted"][0]["name"], &pruned["deleted"][0]["tasks"]), (&json!("ask"), &json!(17)));
+    assert_eq!(listed(&world), 3);
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+}
+
+#[cfg(feature = "crash-points")]
+#[test]
+fn a_kill_while_old_tasks_are_deleted_leaves_a_whole_store() {
+    let (world, simulator) = used();
+    world.write("flow.yaml", flow("{ tasks: 3 }"));
+    world.run_at(&simulator.url, &["apply", "flow.yaml"]).expect(0);
+    let killed = world.command(&["prune"]).env("TRAMONTANE_CRASH_AT", "in_commit:1").output().unwrap();
+    assert_eq!(killed.status.code(), None);
+    assert_eq!(listed(&world), 21, "a slice is deleted whole or not at all");
+    world.run_at(&simulator.url, &["doctor"]).expect(0);
+    world.run(&["prune"]).expect(0);
+    assert_eq!(listed(&world), 3);
+    world.run_at(&simulator.url, &["doctor"]).expect(0);
 }

@@ -114,3 +114,18 @@ fn an_upgrade_says_where_the_copy_is() {
     let again = world.run(&["tasks", "skip", "999999"]).expect(3).stderr;
     assert!(!again.contains("before-version-"), "{again}");
 }
+
+#[test]
+fn an_older_store_is_backed_up_as_it_is() {
+    let world = prepared();
+    let made = world.run(&["backup", "old.backup", "--json"]).expect(0).json();
+    assert_eq!(
+        (&made["backup"]["tasks"], made["backup"]["lost"].as_u64().unwrap() > 0),
+        (&serde_json::json!(300), true)
+    );
+    assert_eq!(version(&world.path("data/tramontane.db")), 1, "nothing is changed");
+    world.run(&["--data", "back", "restore", "old.backup"]).expect(0);
+    assert!(
+        version(&world.path("back/tramontane.db")) == 1 && rows(&world.path("back/tramontane.db")) == rows(&golden())
+    );
+}

@@ -200,3 +200,48 @@ async fn how_long_slices_take() {
     }
     println!("giving back: {steps} steps, longest {longest:.1} ms");
 }
+
+/// Prints what intake feels of a large deletion, and what is left of the file. Run as the other one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+#[allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement")]
+async fn how_long_intake_waits_meanwhile() {
+    let bench = Bench::keeping(json!({ "tasks": 50_000 })).await;
+    for _ in 0..300 {
+        bench.ended(1_000, 1, 2_048).await;
+    }
+    let size = || std::fs::metadata(bench.folder.path().join("tramontane.db")).unwrap().len() >> 20;
+    println!("before: {} MiB", size());
+    let keeper = Keeper::new(bench.store.clone(), Arc::new(crate::clock::SystemClock));
+    for when in ["alone", "while old tasks are deleted"] {
+        let began = std::time::Instant::now();
+        let pruning = tokio::spawn({
+            let keeper = Keeper::new(bench.store.clone(), Arc::new(crate::clock::SystemClock));
+            let alone = when == "alone";
+            async move {
+                match alone {
+                    true => tokio::time::sleep(std::time::Duration::from_secs(5)).await,
+                    false => drop(keeper.prune().await.unwrap()),
+                }
+            }
+        });
+        let mut times: Vec<f64> = Vec::new();
+        while !pruning.is_finished() {
+            let began = std::time::Instant::now();
+            bench.store.insert(vec![bench.task()], NOW).await.unwrap();
+            times.push(began.elapsed().as_secs_f64() * 1_000.0);
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        times.sort_by(f64::total_cmp);
+        let at = |part: usize| times[(times.len() - 1) * part / 100];
+        let (inserts, seconds) = (times.len(), began.elapsed().as_secs());
+        println!(
+            "{when}, {inserts} inserts in {seconds} s: p50 {:.1}, p99 {:.1}, longest {:.1} ms",
+            at(50),
+            at(99),
+            at(100)
+        );
+    }
+    assert!(keeper.foresee().await.unwrap().is_empty());
+    println!("after: {} MiB", size());
+}
