@@ -15,12 +15,13 @@ const EVERY: Millis = 60 * 60 * 1_000;
 const DAY: Millis = 24 * EVERY;
 /// Blobs are deleted when nothing has named them for so long: one that is being written is named soon.
 const BLOBS_AFTER: Millis = DAY;
-/// Tasks of one slice: the first one, the smallest, the largest.
-const SLICES: (usize, usize, usize) = (100, 10, 500);
-/// A slice that took longer is followed by smaller ones, one that took less than half of it by larger ones.
-const SLICE_TIME: Millis = 30;
-/// Bytes of one step of giving space back, and entries of one step of deleting expired ones.
-const STEP: (u64, u32) = (1 << 20, 500);
+/// Tasks of one slice, entries of one, and bytes that one gives back.
+const TASKS: Pace = Pace { size: 100, smallest: 10, largest: 500 };
+const ENTRIES: Pace = Pace { size: 100, smallest: 10, largest: 500 };
+const BYTES: Pace = Pace { size: 256 << 10, smallest: 64 << 10, largest: 1 << 20 };
+/// A slice that took longer is followed by smaller ones, one that took less than half of it by larger ones. Nobody should
+/// wait for more than 50 ms: where the disk is busy, one takes several times as long as those before.
+const SLICE_TIME: Millis = 10;
 /// Others get at least this long between two slices, and at least as long as a slice took.
 const PAUSE: Millis = 10;
 /// Tasks that one pass deletes at most, so that remembering them needs little memory. The next pass follows at once.
@@ -45,6 +46,24 @@ pub struct Beyond {
     pub tasks: u64,
     /// Bytes of their data, requests and answers.
     pub bytes: u64,
+}
+
+/// How much a slice does, by how long the ones before took.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    size: u32,
+    smallest: u32,
+    largest: u32,
+}
+
+impl Pace {
+    fn learn(&mut self, took: Millis) {
+        self.size = match took {
+            took if took > SLICE_TIME => (self.size / 2).max(self.smallest),
+            took if took * 2 < SLICE_TIME => (self.size * 2).min(self.largest),
+            _ => self.size,
+        };
+    }
 }
 
 /// What a pass found: by lane, and the tasks themselves, the oldest first.
@@ -183,47 +202,43 @@ impl Keeper {
 
     /// Deletes slice by slice, and tells what is gone: a task that somebody ran again meanwhile stays.
     async fn delete(&self, tasks: &[EndedTask]) -> Result<Vec<EndedTask>, store::StoreError> {
-        let (mut size, smallest, largest) = SLICES;
+        let mut pace = TASKS;
         let mut gone = Vec::with_capacity(tasks.len());
         let mut rest = tasks;
         while !rest.is_empty() {
-            let (slice, later) = rest.split_at(size.min(rest.len()));
+            let (slice, later) = rest.split_at(rest.len().min(pace.size as usize));
             rest = later;
             let began = self.clock.now();
             let ids: Vec<TaskId> = slice.iter().map(|task| task.id).collect();
             let deleted = self.store.delete_ended(ids).await?;
             gone.extend(slice.iter().zip(deleted).filter(|(_, deleted)| *deleted).map(|(task, _)| *task));
-            size = match self.let_others(began).await {
-                took if took > SLICE_TIME => (size / 2).max(smallest),
-                took if took * 2 < SLICE_TIME => (size * 2).min(largest),
-                _ => size,
-            };
+            pace.learn(self.let_others(began).await);
         }
         Ok(gone)
     }
 
     async fn delete_expired(&self) -> Result<u64, store::StoreError> {
-        let mut all = 0;
+        let (mut all, mut pace) = (0, ENTRIES);
         loop {
             let began = self.clock.now();
-            let deleted = self.store.delete_expired(began, STEP.1).await?;
+            let deleted = self.store.delete_expired(began, pace.size).await?;
             all += deleted;
-            if deleted < u64::from(STEP.1) {
+            if deleted < u64::from(pace.size) {
                 return Ok(all);
             }
-            self.let_others(began).await;
+            pace.learn(self.let_others(began).await);
         }
     }
 
     async fn give_back(&self) -> Result<u64, store::StoreError> {
-        let mut all = 0;
+        let (mut all, mut pace) = (0, BYTES);
         loop {
             let began = self.clock.now();
-            match self.store.give_back(STEP.0).await? {
+            match self.store.give_back(u64::from(pace.size)).await? {
                 0 => return Ok(all),
                 bytes => all += bytes,
             }
-            self.let_others(began).await;
+            pace.learn(self.let_others(began).await);
         }
     }
 

@@ -192,7 +192,7 @@ async fn how_long_slices_take() {
     let (mut longest, mut steps) = (0.0_f64, 0);
     loop {
         let began = std::time::Instant::now();
-        if bench.store.give_back(super::STEP.0).await.unwrap() == 0 {
+        if bench.store.give_back(u64::from(super::BYTES.size)).await.unwrap() == 0 {
             break;
         }
         longest = longest.max(began.elapsed().as_secs_f64() * 1_000.0);
