@@ -65,7 +65,15 @@ pub fn back_up(data: &Path, to: &Path, files: &[PathBuf], now: Millis) -> Result
     if made.is_err() {
         let _ = fs::remove_file(&part);
     }
-    made
+    made.map_err(|error| while_writing(to, error))
+}
+
+/// Says which file could not be written, where the database only says that the disk is full.
+pub(super) fn while_writing(file: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(why) => StoreError::Unavailable(format!("cannot write {}: {why}", file.display())),
+        error => error,
+    }
 }
 
 fn make(data: &Path, part: &Path, file: &File, files: &[PathBuf], now: Millis) -> Result<Backup, StoreError> {

@@ -114,10 +114,13 @@ fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {
 
 /// SQLite's codes for a file that it cannot make sense of get a name of their own; the rest is a database error.
 pub(super) fn not_a_store(path: &Path, error: &rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, DiskFull, NotADatabase, SystemIoFailure};
     match error.sqlite_error_code() {
         Some(NotADatabase | DatabaseCorrupt) => {
             StoreError::NotAStore { file: path.to_owned(), reason: error.to_string() }
+        }
+        Some(DatabaseBusy | DiskFull | SystemIoFailure) => {
+            StoreError::Unavailable(format!("{}: {error}", path.display()))
         }
         _ => StoreError::Database(format!("{}: {error}", path.display())),
     }

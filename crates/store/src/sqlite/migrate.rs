@@ -69,7 +69,7 @@ fn keep_copy(db: &Connection, data: &Path, from: i64) -> Result<PathBuf, StoreEr
     crash::point("in_migration");
     if let Err(error) = backup::copy_into(db, &part) {
         let _ = fs::remove_file(&part);
-        return Err(error);
+        return Err(backup::while_writing(&copy, error));
     }
     crash::point("in_migration");
     file.sync_all().map_err(failed)?;
