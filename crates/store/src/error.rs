@@ -66,6 +66,9 @@ pub enum StoreError {
     /// The database said no.
     #[error("{0}")]
     Database(String),
+    /// The database server said no, or cannot be reached.
+    #[error("{0}")]
+    Server(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -91,6 +94,7 @@ impl StoreError {
             Self::BlobMissing(_) => ("blob_missing", "restore the data folder's blobs from a backup"),
             Self::Io { .. } => ("store_io", "check the data folder's disk and permissions"),
             Self::Database(_) => ("store_database", "check the data folder's disk and permissions"),
+            Self::Server(_) => ("store_server", "check that the database server runs and lets this account work"),
             Self::Closed => ("store_closed", "start the engine again"),
         };
         Problem::new(code, self.to_string()).hint(hint)

@@ -1,9 +1,10 @@
 //! Tasks, as the engine moves them: insert, start, renew, hand back, finish. One row a statement.
 
-use super::bodies::{Text, remember};
-use super::rows::{attempt_key, attempt_keys, problem_text};
-use super::tally::integer;
+use super::text::{Text, remember};
 use super::writer::Write;
+use crate::changes::integer;
+use crate::keys::{attempt_key, attempt_keys, problem_text};
+use crate::lost::parked;
 use crate::{AttemptEnd, Finish, NewRun, NewTask, Next, Start, StoreError, Token};
 use model::{Evidence, Millis, Problem, RunId, TaskId, TaskState, Usage};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -192,20 +193,7 @@ pub(super) fn park(
     problem: Problem,
     at: Millis,
 ) -> Result<(), StoreError> {
-    let evidence = if next == Next::Unknown { Evidence::Unknown } else { Evidence::NotSent };
-    let end = AttemptEnd {
-        number,
-        at,
-        evidence,
-        status: None,
-        problem: Some(problem),
-        answer: None,
-        headers: None,
-        usage: None,
-        request: None,
-    };
-    let parked = Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None };
-    finish(write, &parked).map(|_| ())
+    finish(write, &parked(token, next, number, problem, at)).map(|_| ())
 }
 
 fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<(), StoreError> {

@@ -1,0 +1,92 @@
+//! Connecting, and bringing the database up to date.
+
+use super::fault::{Fault, Patience};
+use crate::StoreError;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// One for each version of the store, in order.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_first.sql")];
+/// The newest version of the store that we know.
+const KNOWN: i64 = MIGRATIONS.len() as i64;
+/// Older servers lack functions that we use.
+const OLDEST_SERVER: i32 = 130_000;
+/// Connections of one process at most.
+const MOST_CONNECTIONS: u32 = 10;
+/// How long a free connection is waited for in one try.
+const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long a server that is not there is waited for at the start: one that starts up at the same time gets ready.
+const AT_THE_START: Duration = Duration::from_secs(15);
+/// `TrMn`: who migrates holds this lock.
+const LOCK: i64 = 0x5472_4d6e;
+
+/// What every connection is told. Plans are made for the present sizes of tables: one that was made while a table was
+/// empty would be kept for long. Whoever was stopped in a transaction must not hold its locks.
+const SETTINGS: &str = "SET plan_cache_mode = force_custom_plan;
+    SET jit = off;
+    SET default_transaction_isolation = 'read committed';
+    SET default_transaction_read_only = off;
+    SET idle_in_transaction_session_timeout = '30s';
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
+
+/// Connects to the database of this URL and makes or updates its tables. Any number of processes may do so at once.
+pub(super) async fn connect(url: &str) -> Result<PgPool, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Server(format!("the URL of the database cannot be read: {error}")))?
+        .application_name("tramontane")
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(MOST_CONNECTIONS)
+        .acquire_timeout(ACQUIRE)
+        // A broken connection is found by its use, which is repeated.
+        .test_before_acquire(false)
+        .after_connect(|db, _| Box::pin(async move { db.execute(SETTINGS).await.map(|_| ()) }))
+        .connect_lazy_with(options);
+    let mut patience = Patience::of(AT_THE_START);
+    loop {
+        match migrate(&pool).await {
+            Ok(()) => return Ok(pool),
+            Err(fault) => patience.wait(fault).await?,
+        }
+    }
+}
+
+/// Carries out what is missing, each migration in a transaction of its own, under a lock of all processes.
+async fn migrate(pool: &PgPool) -> Result<(), Fault> {
+    loop {
+        let mut transaction = pool.begin().await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
+        let found = version(&mut transaction).await?;
+        if found > KNOWN {
+            return Err(StoreError::Newer { found, known: KNOWN }.into());
+        }
+        let Some(sql) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found)) else { return Ok(()) };
+        sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
+        sqlx::query("UPDATE store_version SET version = $1").bind(found + 1).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+}
+
+/// The version of the store; 0 for a database without one, which then has the table that says so.
+async fn version(db: &mut PgConnection) -> Result<i64, Fault> {
+    let server: i32 =
+        sqlx::query("SELECT current_setting('server_version_num')::integer").fetch_one(&mut *db).await?.try_get(0)?;
+    if server < OLDEST_SERVER {
+        return Err(StoreError::Server(format!("PostgreSQL 13 is needed, the server is {}", server / 10_000)).into());
+    }
+    let exists: bool =
+        sqlx::query("SELECT to_regclass('store_version') IS NOT NULL").fetch_one(&mut *db).await?.try_get(0)?;
+    if !exists {
+        sqlx::raw_sql("CREATE TABLE store_version (version BIGINT NOT NULL); INSERT INTO store_version VALUES (0)")
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(sqlx::query("SELECT version FROM store_version").fetch_one(db).await?.try_get(0)?)
+}
+
+/// The store's identity.
+pub(super) async fn identity(pool: &PgPool) -> Result<String, Fault> {
+    Ok(sqlx::query("SELECT id FROM identity").fetch_one(pool).await?.try_get(0)?)
+}

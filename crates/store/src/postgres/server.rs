@@ -1,0 +1,199 @@
+//! The server, as the rest of the adapter sees it: reads in one snapshot, writes in one transaction, each repeated until
+//! it is known to have happened.
+//!
+//! A connection may break at any moment, also between a commit and its answer. So each write has a random number, its
+//! call, which is inserted with it into the table `written`. Where the answer to a commit is lost, the next try inserts
+//! the same number first: that waits for the lost transaction, where the server still works on it, and fails where it
+//! was committed. Then what it answered is the answer; else it never happened and is done anew. No write happens twice.
+
+use super::fault::{Fault, Patience};
+use super::tally;
+use crate::StoreError;
+use crate::changes::Changes;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A future that borrows a connection and what was asked.
+pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
+/// A write. It may be carried out several times, and is committed once.
+pub(super) type Operation<I, T> = for<'a> fn(&'a mut Write, &'a I) -> Answer<'a, T>;
+/// A read. All its statements see the same moment.
+pub(super) type Question<I, T> = for<'a> fn(&'a mut PgConnection, &'a I) -> Answer<'a, T>;
+
+/// So long a write is remembered in the table `written`, in milliseconds.
+const REMEMBERED: i64 = 3_600_000;
+/// So long after a lost answer it is asked for at most: well before it is forgotten.
+const ASKED_FOR: Duration = Duration::from_secs(1_200);
+/// Old rows of `written` are deleted every so many commits.
+const FORGET_EVERY: u64 = 5_000;
+
+/// What an operation writes with: a transaction, and the counts that it changes.
+pub(super) struct Write {
+    transaction: Transaction<'static, Postgres>,
+    pub(super) changes: Changes,
+}
+
+impl Write {
+    /// The connection, within the transaction.
+    pub(super) fn db(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+}
+
+/// What a try of a write came to whose commit was not answered.
+struct Unanswered<T> {
+    answer: T,
+    since: Instant,
+}
+
+#[derive(Clone)]
+pub(super) struct Server(Arc<Shared>);
+
+struct Shared {
+    pool: PgPool,
+    commits: AtomicU64,
+}
+
+impl Server {
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self(Arc::new(Shared { pool, commits: AtomicU64::new(0) }))
+    }
+
+    /// Commits since it was opened.
+    pub(super) fn commits(&self) -> u64 {
+        self.0.commits.load(Ordering::Relaxed)
+    }
+
+    /// Carries out a write, and returns once it is on disk. Dropping the future does not stop it.
+    pub(super) async fn write<I, T>(&self, input: I, operation: Operation<I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let server = self.clone();
+        let written = tokio::spawn(async move { server.write_until_known(&input, operation).await });
+        written.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn write_until_known<I, T>(&self, input: &I, operation: Operation<I, T>) -> Result<T, StoreError>
+    where
+        I: Sync,
+        T: Send,
+    {
+        let call = random().map_err(|error| StoreError::Server(format!("no random number: {error}")))?;
+        let mut unanswered = None;
+        let mut patience = Patience::new();
+        let answer = loop {
+            match self.try_write(call, &mut unanswered, input, operation).await {
+                Ok(answer) => break answer,
+                Err(fault) => patience.wait(fault).await?,
+            }
+        };
+        if self.0.commits.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            // Where it fails, the next one deletes more.
+            let _ = forget(&self.0.pool).await;
+        }
+        Ok(answer)
+    }
+
+    async fn try_write<I, T>(
+        &self,
+        call: i64,
+        unanswered: &mut Option<Unanswered<T>>,
+        input: &I,
+        operation: Operation<I, T>,
+    ) -> Result<T, Fault>
+    where
+        I: Sync,
+        T: Send,
+    {
+        let transaction = match unanswered {
+            None => self.begin(call).await?,
+            Some(_) => match self.begin_again(call, unanswered).await? {
+                Begun::Anew(transaction) => transaction,
+                Begun::WasWritten(answer) => return Ok(answer),
+            },
+        };
+        let mut write = Write { transaction, changes: Changes::default() };
+        let answer = operation(&mut write, input).await?;
+        tally::save(&mut write.transaction, &write.changes).await?;
+        crate::crash::point("in_commit");
+        *unanswered = Some(Unanswered { answer, since: Instant::now() });
+        write.transaction.commit().await?;
+        unanswered.take().map(|kept| kept.answer).ok_or_else(|| StoreError::Closed.into())
+    }
+
+    /// Begins the first transaction of a call. The number is new, so nothing needs to be asked.
+    async fn begin(&self, call: i64) -> Result<Transaction<'static, Postgres>, Fault> {
+        let sql = format!("BEGIN; INSERT INTO written (call, at) VALUES ({call}, {CLOCK}) ON CONFLICT DO NOTHING");
+        Ok(self.0.pool.begin_with(AssertSqlSafe(sql)).await?)
+    }
+
+    /// Begins again after an answer that was lost, or finds that it was committed.
+    async fn begin_again<T>(&self, call: i64, unanswered: &mut Option<Unanswered<T>>) -> Result<Begun<T>, Fault> {
+        let mut transaction = self.0.pool.begin().await?;
+        if unanswered.as_ref().is_some_and(|kept| kept.since.elapsed() > ASKED_FOR) {
+            let text = "a commit was not answered, and it is too late to ask whether it happened";
+            return Err(StoreError::Server(text.to_owned()).into());
+        }
+        let sql = format!("INSERT INTO written (call, at) VALUES ($1, {CLOCK}) ON CONFLICT DO NOTHING");
+        let inserted = sqlx::query(AssertSqlSafe(sql)).bind(call).execute(&mut *transaction).await?.rows_affected();
+        match unanswered.take() {
+            Some(kept) if inserted == 0 => Ok(Begun::WasWritten(kept.answer)),
+            // Its number was free, so it was not committed, and cannot be any more.
+            _ => Ok(Begun::Anew(transaction)),
+        }
+    }
+
+    /// Asks within one snapshot.
+    pub(super) async fn read<I, T>(&self, input: I, question: Question<I, T>) -> Result<T, StoreError>
+    where
+        I: Send + Sync,
+        T: Send,
+    {
+        let mut patience = Patience::new();
+        loop {
+            match self.try_read(&input, question).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => patience.wait(fault).await?,
+            }
+        }
+    }
+
+    async fn try_read<I, T>(&self, input: &I, question: Question<I, T>) -> Result<T, Fault>
+    where
+        I: Sync,
+        T: Send,
+    {
+        let mut snapshot = self.0.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let answer = question(&mut snapshot, input).await?;
+        snapshot.commit().await?;
+        Ok(answer)
+    }
+}
+
+/// How a transaction begins after one whose commit was not answered.
+enum Begun<T> {
+    Anew(Transaction<'static, Postgres>),
+    WasWritten(T),
+}
+
+/// The server's time in milliseconds.
+const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/// Deletes what nobody asks for any more.
+async fn forget(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let sql = format!("DELETE FROM written WHERE at < {CLOCK} - $1");
+    sqlx::query(AssertSqlSafe(sql)).bind(REMEMBERED).execute(pool).await?;
+    Ok(())
+}
+
+fn random() -> Result<i64, getrandom::Error> {
+    let mut bits = [0_u8; 8];
+    getrandom::fill(&mut bits)?;
+    Ok(i64::from_be_bytes(bits))
+}
