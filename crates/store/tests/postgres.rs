@@ -49,7 +49,9 @@ impl Fixture for Database {
 
     async fn fresh() -> Self {
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Self::connect(idle.unwrap_or_else(Cluster::start)).await
+        let mut cluster = idle.unwrap_or_else(Cluster::start);
+        cluster.clear();
+        Self::connect(cluster).await
     }
 
     fn store(&self) -> &PostgresStore {

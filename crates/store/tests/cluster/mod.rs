@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![allow(dead_code, reason = "each file of tests uses what it needs")]
 
+pub(crate) mod proxy;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -172,6 +174,19 @@ impl Cluster {
         let schema = format!("store_{}", self.schemas);
         self.ask(&format!("CREATE SCHEMA {schema}"));
         format!("{}&options=-csearch_path%3D{schema}", self.url())
+    }
+
+    /// Deletes every schema that was given out: a crash costs time for each file there is.
+    pub(crate) fn clear(&mut self) {
+        for schema in 1..=self.schemas {
+            self.ask(&format!("DROP SCHEMA IF EXISTS store_{schema} CASCADE"));
+        }
+        self.schemas = 0;
+    }
+
+    /// Where its socket is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The URL of the cluster's own database.
