@@ -10,6 +10,7 @@ use cluster::proxy::{Break, Proxy};
 use model::{Evidence, RunId, TaskKind, TaskState};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use store::{
     AttemptEnd, Claim, ClaimRequest, Finish, LaneId, NewRun, NewTask, Next, PostgresStore, Start, Store, StoreError,
     TaskFilter,
@@ -146,26 +147,72 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_of_the_server_is_a_delay() {
     let Some(bench) = Bench::new().await else { return };
-    let (push, run, mut cluster) = (bench.push, bench.run, bench.cluster);
-    let crashes = tokio::task::spawn_blocking(move || {
+    work_during(bench, |cluster| {
         for _ in 0..3 {
             cluster.crash();
             cluster.restart();
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_an_administrator_ends_are_opened_anew() {
+    let Some(bench) = Bench::new().await else { return };
+    work_during(bench, |cluster| {
+        let end_all =
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tramontane'";
+        let ended = |_| cluster.ask(end_all).parse::<u32>().unwrap();
+        assert!((0..20).map(ended).sum::<u32>() > 20);
+    })
+    .await;
+}
+
+/// Two work until the trouble is over, and then everything is as it must be.
+async fn work_during(bench: Bench, trouble: impl FnOnce(&mut Cluster) + Send + 'static) {
+    let (push, run, mut cluster) = (bench.push, bench.run, bench.cluster);
+    let troubled = tokio::task::spawn_blocking(move || {
+        trouble(&mut cluster);
         cluster
     });
     let mut rounds = 0;
-    while !crashes.is_finished() {
+    while !troubled.is_finished() || rounds == 0 {
         let (one, two) = tokio::join!(work(&bench.store, push, run), work(&bench.store, push, run));
         rounds += one + two;
     }
-    let cluster = crashes.await.unwrap();
+    let cluster = troubled.await.unwrap();
     assert_eq!(bench.store.check().await.unwrap(), Vec::<String>::new());
     let tally = bench.store.tally(None).await.unwrap();
     let finished = tally.iter().find(|tally| tally.lane == push && tally.state == TaskState::Finished).unwrap();
     assert_eq!(finished.count, 5 * rounds);
     assert!(tally.iter().all(|tally| tally.lane != push || tally.state == TaskState::Finished), "{tally:?}");
     drop(cluster);
+}
+
+/// The second process waits until the first gives its connections back.
+#[tokio::test]
+async fn a_server_without_free_connections_is_waited_for() {
+    if !cluster::available() {
+        return;
+    }
+    let mut cluster = Cluster::start();
+    let (url, blobs) = (cluster.empty(), tempfile::tempdir().unwrap());
+    cluster.ask("CREATE ROLE engine LOGIN CONNECTION LIMIT 1; GRANT ALL ON SCHEMA store_1 TO engine");
+    let url = url.replace("postgres://postgres@", "postgres://engine@");
+    let first = PostgresStore::connect(&url, blobs.path()).await.unwrap();
+    assert!(first.all_lanes().await.unwrap().is_empty(), "it keeps the connection that this took");
+    let come = async {
+        let second = PostgresStore::connect(&url, blobs.path()).await.unwrap();
+        second.all_lanes().await.unwrap()
+    };
+    let go = async {
+        while !cluster.log().contains("too many connections") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(first);
+    };
+    let both = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(come, go) });
+    assert!(both.await.unwrap().0.is_empty());
 }
 
 /// Five tasks from their insertion to their end. Both who work may get tasks of the other.

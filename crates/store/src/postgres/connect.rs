@@ -3,9 +3,10 @@
 use super::fault::{Fault, Patience};
 use crate::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Row};
 use std::str::FromStr;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// One for each version of the store, in order.
 const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/postgres/0001_first.sql")];
@@ -15,8 +16,9 @@ const KNOWN: i64 = MIGRATIONS.len() as i64;
 const OLDEST_SERVER: i32 = 130_000;
 /// Connections of one process at most.
 const MOST_CONNECTIONS: u32 = 10;
-/// How long a free connection is waited for in one try.
-const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long a free connection is waited for in one try. One that waits for the server to let a further one in does not
+/// see those that others give back meanwhile.
+const ACQUIRE: Duration = Duration::from_secs(3);
 /// How long a server that is not there is waited for at the start: one that starts up at the same time gets ready.
 const AT_THE_START: Duration = Duration::from_secs(15);
 /// `TrMn`: who migrates holds this lock.
@@ -32,11 +34,19 @@ const SETTINGS: &str = "SET plan_cache_mode = force_custom_plan;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
 /// Connects to the database of this URL and makes or updates its tables. Any number of processes may do so at once.
-pub(super) async fn connect(url: &str) -> Result<PgPool, StoreError> {
+/// Second is the store's identity.
+pub(super) async fn connect(url: &str) -> Result<(PgPool, String), StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| StoreError::Server(format!("the URL of the database cannot be read: {error}")))?
         .application_name("tramontane")
         .disable_statement_logging();
+    let mut patience = Patience::of(AT_THE_START);
+    let id = loop {
+        match prepare(&options).await {
+            Ok(id) => break id,
+            Err(fault) => patience.wait(fault).await?,
+        }
+    };
     let pool = PgPoolOptions::new()
         .max_connections(MOST_CONNECTIONS)
         .acquire_timeout(ACQUIRE)
@@ -44,25 +54,31 @@ pub(super) async fn connect(url: &str) -> Result<PgPool, StoreError> {
         .test_before_acquire(false)
         .after_connect(|db, _| Box::pin(async move { db.execute(SETTINGS).await.map(|_| ()) }))
         .connect_lazy_with(options);
-    let mut patience = Patience::of(AT_THE_START);
-    loop {
-        match migrate(&pool).await {
-            Ok(()) => return Ok(pool),
-            Err(fault) => patience.wait(fault).await?,
-        }
-    }
+    Ok((pool, id))
+}
+
+/// Brings the database up to date over a connection of its own, whose errors say more than a pool's.
+async fn prepare(options: &PgConnectOptions) -> Result<String, Fault> {
+    let mut db = timeout(ACQUIRE, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    db.execute(SETTINGS).await?;
+    migrate(&mut db).await?;
+    let id = sqlx::query("SELECT id FROM identity").fetch_one(&mut db).await?.try_get(0)?;
+    db.close().await?;
+    Ok(id)
 }
 
 /// Carries out what is missing, each migration in a transaction of its own, under a lock of all processes.
-async fn migrate(pool: &PgPool) -> Result<(), Fault> {
+async fn migrate(db: &mut PgConnection) -> Result<(), Fault> {
     loop {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = db.begin().await?;
         sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;
         let found = version(&mut transaction).await?;
         if found > KNOWN {
             return Err(StoreError::Newer { found, known: KNOWN }.into());
         }
-        let Some(sql) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found)) else { return Ok(()) };
+        let Some(sql) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found)) else {
+            return Ok(transaction.commit().await?);
+        };
         sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
         sqlx::query("UPDATE store_version SET version = $1").bind(found + 1).execute(&mut *transaction).await?;
         transaction.commit().await?;
@@ -84,9 +100,4 @@ async fn version(db: &mut PgConnection) -> Result<i64, Fault> {
             .await?;
     }
     Ok(sqlx::query("SELECT version FROM store_version").fetch_one(db).await?.try_get(0)?)
-}
-
-/// The store's identity.
-pub(super) async fn identity(pool: &PgPool) -> Result<String, Fault> {
-    Ok(sqlx::query("SELECT id FROM identity").fetch_one(pool).await?.try_get(0)?)
 }

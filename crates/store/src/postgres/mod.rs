@@ -53,8 +53,7 @@ impl PostgresStore {
     /// that a newer version has used.
     pub async fn connect(url: &str, blobs_folder: &Path) -> Result<Self, StoreError> {
         make_private_folder(blobs_folder).map_err(|error| StoreError::io("cannot make", blobs_folder, error))?;
-        let pool = connect::connect(url).await?;
-        let id = connect::identity(&pool).await?;
+        let (pool, id) = connect::connect(url).await?;
         Ok(Self { server: Server::new(pool), blobs: Blobs::new(blobs_folder), id })
     }
 

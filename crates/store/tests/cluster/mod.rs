@@ -208,6 +208,11 @@ impl Cluster {
         String::from_utf8_lossy(&asked.stdout).trim().to_owned()
     }
 
+    /// What the server has written for its administrator.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap()
+    }
+
     /// Ends the server on the spot, as a crash would: no checkpoint, no farewell to clients.
     pub(crate) fn crash(&mut self) {
         self.keeper.stdin.take().unwrap().write_all(b"keep\n").unwrap();
