@@ -143,6 +143,21 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
     }
 }
 
+#[tokio::test]
+#[ignore = "takes half a minute"]
+async fn a_silent_server_is_given_up_and_asked_again() {
+    let Some(bench) = Bench::new().await else { return };
+    let server = bench.cluster.folder().to_owned();
+    let proxy = Proxy::start(&server, || true);
+    let url = bench.url.replace(&server.display().to_string(), &proxy.folder().display().to_string());
+    let store = PostgresStore::connect(&url, bench.blobs.path()).await.unwrap();
+    proxy.plan(Break::Silent);
+    let inserted = store.insert(vec![bench.task(); 2], NOW).await.unwrap();
+    assert!(proxy.is_done());
+    assert_eq!(inserted.iter().flatten().count(), 2);
+    assert_eq!(bench.count(None).await, 2);
+}
+
 /// Whoever works goes on when the server is back, without having noticed more than a delay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_of_the_server_is_a_delay() {

@@ -19,6 +19,8 @@ const MOST_CONNECTIONS: u32 = 10;
 /// How long a free connection is waited for in one try. One that waits for the server to let a further one in does not
 /// see those that others give back meanwhile.
 const ACQUIRE: Duration = Duration::from_secs(3);
+/// So long a connection is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(120);
 /// How long a server that is not there is waited for at the start: one that starts up at the same time gets ready.
 const AT_THE_START: Duration = Duration::from_secs(15);
 /// `TrMn`: who migrates holds this lock.
@@ -33,9 +35,9 @@ const SETTINGS: &str = "SET plan_cache_mode = force_custom_plan;
     SET idle_in_transaction_session_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
-/// Connects to the database of this URL and makes or updates its tables. Any number of processes may do so at once.
-/// Second is the store's identity.
-pub(super) async fn connect(url: &str) -> Result<(PgPool, String), StoreError> {
+/// Makes or updates the tables in the database of this URL, and returns how to connect to it. Any number of processes may
+/// do so at once. Second is the store's identity.
+pub(super) async fn connect(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| StoreError::Server(format!("the URL of the database cannot be read: {error}")))?
         .application_name("tramontane")
@@ -47,14 +49,19 @@ pub(super) async fn connect(url: &str) -> Result<(PgPool, String), StoreError> {
             Err(fault) => patience.wait(fault).await?,
         }
     };
-    let pool = PgPoolOptions::new()
+    Ok((options, id))
+}
+
+/// Connections as they are needed. One that was idle for long may have been forgotten on its way, without a word to us.
+pub(super) fn open_pool(options: &PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(MOST_CONNECTIONS)
         .acquire_timeout(ACQUIRE)
+        .idle_timeout(IDLE)
         // A broken connection is found by its use, which is repeated.
         .test_before_acquire(false)
         .after_connect(|db, _| Box::pin(async move { db.execute(SETTINGS).await.map(|_| ()) }))
-        .connect_lazy_with(options);
-    Ok((pool, id))
+        .connect_lazy_with(options.clone())
 }
 
 /// Brings the database up to date over a connection of its own, whose errors say more than a pool's.

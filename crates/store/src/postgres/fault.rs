@@ -29,6 +29,8 @@ const CONNECTION: &str = "08";
 pub(super) enum Fault {
     /// The server or the way to it.
     Database(sqlx::Error),
+    /// Nothing came back for so long.
+    Silent(Duration),
     /// What another try cannot change.
     Store(StoreError),
 }
@@ -51,6 +53,7 @@ impl From<Fault> for StoreError {
             Fault::Database(sqlx::Error::PoolClosed) => Self::Closed,
             // None of these texts has a password in it: the driver's are about what the server said.
             Fault::Database(error) => Self::Server(error.to_string()),
+            Fault::Silent(limit) => Self::Server(format!("the server gave no answer for {} s", limit.as_secs())),
             Fault::Store(error) => error,
         }
     }
@@ -60,7 +63,8 @@ impl Fault {
     /// Whether another try may succeed without anybody doing something here.
     fn passes(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
+            Self::Silent(_)
+            | Self::Database(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed) => true,
             Self::Database(sqlx::Error::Database(error)) => {
                 error.code().is_some_and(|code| PASSING.contains(&code.as_ref()) || code.starts_with(CONNECTION))
             }

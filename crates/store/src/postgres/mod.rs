@@ -53,8 +53,8 @@ impl PostgresStore {
     /// that a newer version has used.
     pub async fn connect(url: &str, blobs_folder: &Path) -> Result<Self, StoreError> {
         make_private_folder(blobs_folder).map_err(|error| StoreError::io("cannot make", blobs_folder, error))?;
-        let (pool, id) = connect::connect(url).await?;
-        Ok(Self { server: Server::new(pool), blobs: Blobs::new(blobs_folder), id })
+        let (options, id) = connect::connect(url).await?;
+        Ok(Self { server: Server::new(options), blobs: Blobs::new(blobs_folder), id })
     }
 
     /// Commits since it was connected.
@@ -185,7 +185,7 @@ impl Store for PostgresStore {
     }
 
     async fn tasks(&self, filter: TaskFilter) -> Result<Vec<TaskRow>, StoreError> {
-        self.server.read(filter, |db, filter| Box::pin(queries::tasks(db, filter))).await
+        self.server.slow().read(filter, |db, filter| Box::pin(queries::tasks(db, filter))).await
     }
 
     async fn task(&self, id: TaskId) -> Result<Option<TaskStory>, StoreError> {
@@ -203,6 +203,7 @@ impl Store for PostgresStore {
             decided.payload = Some(bodies::spill(&self.blobs, vec![payload], decided.at).await?.remove(0));
         }
         self.server
+            .slow()
             .write((tasks, decided), |write, (tasks, decided)| Box::pin(decisions::decide(write, tasks, decided)))
             .await
     }
@@ -213,6 +214,7 @@ impl Store for PostgresStore {
 
     async fn usage_by(&self, by: UsageBy, since: Millis, until: Millis) -> Result<Vec<UsageSum>, StoreError> {
         self.server
+            .slow()
             .read((by, since, until), |db, (by, since, until)| Box::pin(usage::sums(db, *by, *since, *until)))
             .await
     }
@@ -234,6 +236,7 @@ impl Store for PostgresStore {
         now: Millis,
     ) -> Result<i64, StoreError> {
         self.server
+            .slow()
             .write((expected, changes, now), |write, (expected, changes, now)| {
                 Box::pin(definitions::change(write.db(), *expected, changes, *now))
             })
@@ -252,7 +255,8 @@ impl Store for PostgresStore {
         let old = self.with_blobs(move |blobs| blobs.older_than(before)).await?;
         let mut swept = 0;
         for ids in old.chunks(SWEEP).map(<[_]>::to_vec) {
-            let unnamed = self.server.write(ids, |write, ids| Box::pin(queries::unnamed(write.db(), ids))).await?;
+            let unnamed =
+                self.server.slow().write(ids, |write, ids| Box::pin(queries::unnamed(write.db(), ids))).await?;
             swept += self
                 .with_blobs(move |blobs| unnamed.iter().try_fold(0, |sum, id| Ok(sum + u64::from(blobs.delete(id)?))))
                 .await?;
@@ -261,6 +265,6 @@ impl Store for PostgresStore {
     }
 
     async fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.server.read((), |db, ()| Box::pin(queries::check(db))).await
+        self.server.slow().read((), |db, ()| Box::pin(queries::check(db))).await
     }
 }

@@ -6,16 +6,18 @@
 //! the same number first: that waits for the lost transaction, where the server still works on it, and fails where it
 //! was committed. Then what it answered is the answer; else it never happened and is done anew. No write happens twice.
 
+use super::connect::open_pool;
 use super::fault::{Fault, Patience};
 use super::tally;
 use crate::StoreError;
 use crate::changes::Changes;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// A future that borrows a connection and what was asked.
 pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -28,6 +30,10 @@ pub(super) type Question<I, T> = for<'a> fn(&'a mut PgConnection, &'a I) -> Answ
 const REMEMBERED: i64 = 3_600_000;
 /// So long after a lost answer it is asked for at most: well before it is forgotten.
 const ASKED_FOR: Duration = Duration::from_secs(1_200);
+/// A try that takes longer has met a silent server, or is too much work for what must be quick.
+const QUICK: Duration = Duration::from_secs(30);
+/// As before, for what people ask and decide about any number of tasks.
+const SLOW: Duration = Duration::from_secs(900);
 /// Old rows of `written` are deleted every so many commits.
 const FORGET_EVERY: u64 = 5_000;
 
@@ -50,22 +56,50 @@ struct Unanswered<T> {
     since: Instant,
 }
 
+/// The server, and how long one try may take.
 #[derive(Clone)]
-pub(super) struct Server(Arc<Shared>);
+pub(super) struct Server {
+    shared: Arc<Shared>,
+    limit: Duration,
+}
 
 struct Shared {
-    pool: PgPool,
+    options: PgConnectOptions,
+    /// Exchanged for a new one where a connection is silent: it would take its place in the pool for as long as the
+    /// system waits for the other side, which may be gone.
+    pool: Mutex<PgPool>,
     commits: AtomicU64,
 }
 
 impl Server {
-    pub(super) fn new(pool: PgPool) -> Self {
-        Self(Arc::new(Shared { pool, commits: AtomicU64::new(0) }))
+    pub(super) fn new(options: PgConnectOptions) -> Self {
+        let pool = Mutex::new(open_pool(&options));
+        Self { shared: Arc::new(Shared { options, pool, commits: AtomicU64::new(0) }), limit: QUICK }
+    }
+
+    /// The same server, for what may take long.
+    pub(super) fn slow(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), limit: SLOW }
     }
 
     /// Commits since it was opened.
     pub(super) fn commits(&self) -> u64 {
-        self.0.commits.load(Ordering::Relaxed)
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    fn pool(&self) -> PgPool {
+        self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives a try up that takes too long.
+    async fn within_limit<T>(&self, one: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        match timeout(self.limit, one).await {
+            Ok(result) => result,
+            Err(_) => {
+                *self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner) = open_pool(&self.shared.options);
+                Err(Fault::Silent(self.limit))
+            }
+        }
     }
 
     /// Carries out a write, and returns once it is on disk. Dropping the future does not stop it.
@@ -88,14 +122,14 @@ impl Server {
         let mut unanswered = None;
         let mut patience = Patience::new();
         let answer = loop {
-            match self.try_write(call, &mut unanswered, input, operation).await {
+            match self.within_limit(self.try_write(call, &mut unanswered, input, operation)).await {
                 Ok(answer) => break answer,
                 Err(fault) => patience.wait(fault).await?,
             }
         };
-        if self.0.commits.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+        if self.shared.commits.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             // Where it fails, the next one deletes more.
-            let _ = forget(&self.0.pool).await;
+            let _ = forget(&self.pool()).await;
         }
         Ok(answer)
     }
@@ -130,12 +164,12 @@ impl Server {
     /// Begins the first transaction of a call. The number is new, so nothing needs to be asked.
     async fn begin(&self, call: i64) -> Result<Transaction<'static, Postgres>, Fault> {
         let sql = format!("BEGIN; INSERT INTO written (call, at) VALUES ({call}, {CLOCK}) ON CONFLICT DO NOTHING");
-        Ok(self.0.pool.begin_with(AssertSqlSafe(sql)).await?)
+        Ok(self.pool().begin_with(AssertSqlSafe(sql)).await?)
     }
 
     /// Begins again after an answer that was lost, or finds that it was committed.
     async fn begin_again<T>(&self, call: i64, unanswered: &mut Option<Unanswered<T>>) -> Result<Begun<T>, Fault> {
-        let mut transaction = self.0.pool.begin().await?;
+        let mut transaction = self.pool().begin().await?;
         if unanswered.as_ref().is_some_and(|kept| kept.since.elapsed() > ASKED_FOR) {
             let text = "a commit was not answered, and it is too late to ask whether it happened";
             return Err(StoreError::Server(text.to_owned()).into());
@@ -157,7 +191,7 @@ impl Server {
     {
         let mut patience = Patience::new();
         loop {
-            match self.try_read(&input, question).await {
+            match self.within_limit(self.try_read(&input, question)).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => patience.wait(fault).await?,
             }
@@ -169,7 +203,7 @@ impl Server {
         I: Sync,
         T: Send,
     {
-        let mut snapshot = self.0.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
+        let mut snapshot = self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
         let answer = question(&mut snapshot, input).await?;
         snapshot.commit().await?;
         Ok(answer)

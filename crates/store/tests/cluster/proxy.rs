@@ -20,6 +20,8 @@ pub(crate) enum Break {
     After,
     /// The connection breaks, and the commit comes to the server when somebody waits for that transaction.
     Late,
+    /// Neither side hears of the other any more, and nobody tells them: its machine is gone.
+    Silent,
 }
 
 /// Listens in a folder of its own.
@@ -104,6 +106,9 @@ fn questions(
         match is_commit.then(|| planned.lock().unwrap().take()).flatten() {
             None => {}
             Some(Break::Before) => break,
+            Some(Break::Silent) => loop {
+                std::thread::park();
+            },
             Some(Break::After) => mute.store(true, Ordering::SeqCst),
             Some(Break::Late) => {
                 mute.store(true, Ordering::SeqCst);
