@@ -315,6 +315,17 @@ async fn an_older_program_refuses_a_newer_database() {
 }
 
 #[tokio::test]
+async fn writes_are_remembered_for_a_while() {
+    let Some(bench) = Bench::new().await else { return };
+    let remembered = || bench.cluster.ask("SELECT count(*) FROM store_1.written").parse::<u32>().unwrap();
+    let before = remembered();
+    assert!(before > 0);
+    bench.cluster.ask("INSERT INTO store_1.written (call, at) VALUES (1, 0)");
+    bench.connect(&bench.url).await;
+    assert_eq!(remembered(), before, "the old one is gone");
+}
+
+#[tokio::test]
 async fn a_password_is_never_shown() {
     let blobs = tempfile::tempdir().unwrap();
     let unread = PostgresStore::connect("postgres://u:geheim@host:port/database", blobs.path()).await.unwrap_err();

@@ -1,6 +1,7 @@
 //! Connecting, and bringing the database up to date.
 
 use super::fault::{Fault, Patience};
+use super::server::forget;
 use crate::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, PgPool, Row};
@@ -69,6 +70,7 @@ async fn prepare(options: &PgConnectOptions) -> Result<String, Fault> {
     let mut db = timeout(ACQUIRE, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     db.execute(SETTINGS).await?;
     migrate(&mut db).await?;
+    forget(&mut db).await?;
     let id = sqlx::query("SELECT id FROM identity").fetch_one(&mut db).await?.try_get(0)?;
     db.close().await?;
     Ok(id)

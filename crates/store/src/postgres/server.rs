@@ -129,9 +129,13 @@ impl Server {
         };
         if self.shared.commits.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             // Where it fails, the next one deletes more.
-            let _ = forget(&self.pool()).await;
+            let _ = self.forget().await;
         }
         Ok(answer)
+    }
+
+    async fn forget(&self) -> Result<(), Fault> {
+        forget(&mut *self.pool().acquire().await?).await
     }
 
     async fn try_write<I, T>(
@@ -220,9 +224,9 @@ enum Begun<T> {
 const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /// Deletes what nobody asks for any more.
-async fn forget(pool: &PgPool) -> Result<(), sqlx::Error> {
+pub(super) async fn forget(db: &mut PgConnection) -> Result<(), Fault> {
     let sql = format!("DELETE FROM written WHERE at < {CLOCK} - $1");
-    sqlx::query(AssertSqlSafe(sql)).bind(REMEMBERED).execute(pool).await?;
+    sqlx::query(AssertSqlSafe(sql)).bind(REMEMBERED).execute(db).await?;
     Ok(())
 }
 
