@@ -36,9 +36,9 @@ const SETTINGS: &str = "SET plan_cache_mode = force_custom_plan;
     SET idle_in_transaction_session_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
-/// Makes or updates the tables in the database of this URL, and returns how to connect to it. Any number of processes may
-/// do so at once. Second is the store's identity.
-pub(super) async fn connect(url: &str) -> Result<(PgConnectOptions, String), StoreError> {
+/// Makes or updates the tables in the database of this URL, and returns a pool of connections to it. Any number of
+/// processes may do so at once. Second is the store's identity.
+pub(super) async fn connect(url: &str) -> Result<(PgPool, String), StoreError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|error| StoreError::Server(format!("the URL of the database cannot be read: {error}")))?
         .application_name("tramontane")
@@ -50,11 +50,11 @@ pub(super) async fn connect(url: &str) -> Result<(PgConnectOptions, String), Sto
             Err(fault) => patience.wait(fault).await?,
         }
     };
-    Ok((options, id))
+    Ok((open_pool(options), id))
 }
 
 /// Connections as they are needed. One that was idle for long may have been forgotten on its way, without a word to us.
-pub(super) fn open_pool(options: &PgConnectOptions) -> PgPool {
+fn open_pool(options: PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(MOST_CONNECTIONS)
         .acquire_timeout(ACQUIRE)
@@ -62,7 +62,7 @@ pub(super) fn open_pool(options: &PgConnectOptions) -> PgPool {
         // A broken connection is found by its use, which is repeated.
         .test_before_acquire(false)
         .after_connect(|db, _| Box::pin(async move { db.execute(SETTINGS).await.map(|_| ()) }))
-        .connect_lazy_with(options.clone())
+        .connect_lazy_with(options)
 }
 
 /// Brings the database up to date over a connection of its own, whose errors say more than a pool's.

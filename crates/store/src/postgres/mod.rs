@@ -53,8 +53,8 @@ impl PostgresStore {
     /// that a newer version has used.
     pub async fn connect(url: &str, blobs_folder: &Path) -> Result<Self, StoreError> {
         make_private_folder(blobs_folder).map_err(|error| StoreError::io("cannot make", blobs_folder, error))?;
-        let (options, id) = connect::connect(url).await?;
-        Ok(Self { server: Server::new(options), blobs: Blobs::new(blobs_folder), id })
+        let (pool, id) = connect::connect(url).await?;
+        Ok(Self { server: Server::new(pool), blobs: Blobs::new(blobs_folder), id })
     }
 
     /// Commits since it was connected.

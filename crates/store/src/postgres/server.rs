@@ -6,16 +6,15 @@
 //! the same number first: that waits for the lost transaction, where the server still works on it, and fails where it
 //! was committed. Then what it answered is the answer; else it never happened and is done anew. No write happens twice.
 
-use super::connect::open_pool;
 use super::fault::{Fault, Patience};
 use super::tally;
 use crate::StoreError;
 use crate::changes::Changes;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -39,14 +38,44 @@ const FORGET_EVERY: u64 = 5_000;
 
 /// What an operation writes with: a transaction, and the counts that it changes.
 pub(super) struct Write {
-    transaction: Transaction<'static, Postgres>,
+    transaction: Transaction,
     pub(super) changes: Changes,
 }
 
 impl Write {
     /// The connection, within the transaction.
     pub(super) fn db(&mut self) -> &mut PgConnection {
-        &mut self.transaction
+        &mut self.transaction.connection
+    }
+}
+
+/// A transaction. Where it does not come to its commit, for whatever reason, its connection is closed: nobody gets it
+/// with a transaction still open, nor waits for one that is silent.
+struct Transaction {
+    connection: PoolConnection<Postgres>,
+    is_committed: bool,
+}
+
+impl Transaction {
+    /// Begins with these statements, and says how many rows they wrote.
+    async fn begin(pool: &PgPool, sql: String) -> Result<(Self, u64), Fault> {
+        let mut transaction = Self { connection: pool.acquire().await?, is_committed: false };
+        let begun = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction.connection).await?;
+        Ok((transaction, begun.rows_affected()))
+    }
+
+    async fn commit(mut self) -> Result<(), Fault> {
+        sqlx::raw_sql("COMMIT").execute(&mut *self.connection).await?;
+        self.is_committed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -64,17 +93,13 @@ pub(super) struct Server {
 }
 
 struct Shared {
-    options: PgConnectOptions,
-    /// Exchanged for a new one where a connection is silent: it would take its place in the pool for as long as the
-    /// system waits for the other side, which may be gone.
-    pool: Mutex<PgPool>,
+    pool: PgPool,
     commits: AtomicU64,
 }
 
 impl Server {
-    pub(super) fn new(options: PgConnectOptions) -> Self {
-        let pool = Mutex::new(open_pool(&options));
-        Self { shared: Arc::new(Shared { options, pool, commits: AtomicU64::new(0) }), limit: QUICK }
+    pub(super) fn new(pool: PgPool) -> Self {
+        Self { shared: Arc::new(Shared { pool, commits: AtomicU64::new(0) }), limit: QUICK }
     }
 
     /// The same server, for what may take long.
@@ -87,19 +112,9 @@ impl Server {
         self.shared.commits.load(Ordering::Relaxed)
     }
 
-    fn pool(&self) -> PgPool {
-        self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// Gives a try up that takes too long.
     async fn within_limit<T>(&self, one: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        match timeout(self.limit, one).await {
-            Ok(result) => result,
-            Err(_) => {
-                *self.shared.pool.lock().unwrap_or_else(PoisonError::into_inner) = open_pool(&self.shared.options);
-                Err(Fault::Silent(self.limit))
-            }
-        }
+        timeout(self.limit, one).await.unwrap_or(Err(Fault::Silent(self.limit)))
     }
 
     /// Carries out a write, and returns once it is on disk. Dropping the future does not stop it.
@@ -135,7 +150,7 @@ impl Server {
     }
 
     async fn forget(&self) -> Result<(), Fault> {
-        forget(&mut *self.pool().acquire().await?).await
+        forget(&mut *self.shared.pool.acquire().await?).await
     }
 
     async fn try_write<I, T>(
@@ -149,42 +164,24 @@ impl Server {
         I: Sync,
         T: Send,
     {
-        let transaction = match unanswered {
-            None => self.begin(call).await?,
-            Some(_) => match self.begin_again(call, unanswered).await? {
-                Begun::Anew(transaction) => transaction,
-                Begun::WasWritten(answer) => return Ok(answer),
-            },
-        };
-        let mut write = Write { transaction, changes: Changes::default() };
-        let answer = operation(&mut write, input).await?;
-        tally::save(&mut write.transaction, &write.changes).await?;
-        crate::crash::point("in_commit");
-        *unanswered = Some(Unanswered { answer, since: Instant::now() });
-        write.transaction.commit().await?;
-        unanswered.take().map(|kept| kept.answer).ok_or_else(|| StoreError::Closed.into())
-    }
-
-    /// Begins the first transaction of a call. The number is new, so nothing needs to be asked.
-    async fn begin(&self, call: i64) -> Result<Transaction<'static, Postgres>, Fault> {
-        let sql = format!("BEGIN; INSERT INTO written (call, at) VALUES ({call}, {CLOCK}) ON CONFLICT DO NOTHING");
-        Ok(self.pool().begin_with(AssertSqlSafe(sql)).await?)
-    }
-
-    /// Begins again after an answer that was lost, or finds that it was committed.
-    async fn begin_again<T>(&self, call: i64, unanswered: &mut Option<Unanswered<T>>) -> Result<Begun<T>, Fault> {
-        let mut transaction = self.pool().begin().await?;
         if unanswered.as_ref().is_some_and(|kept| kept.since.elapsed() > ASKED_FOR) {
             let text = "a commit was not answered, and it is too late to ask whether it happened";
             return Err(StoreError::Server(text.to_owned()).into());
         }
-        let sql = format!("INSERT INTO written (call, at) VALUES ($1, {CLOCK}) ON CONFLICT DO NOTHING");
-        let inserted = sqlx::query(AssertSqlSafe(sql)).bind(call).execute(&mut *transaction).await?.rows_affected();
+        let sql = format!("BEGIN; INSERT INTO written (call, at) VALUES ({call}, {CLOCK}) ON CONFLICT DO NOTHING");
+        let (transaction, inserted) = Transaction::begin(&self.shared.pool, sql).await?;
         match unanswered.take() {
-            Some(kept) if inserted == 0 => Ok(Begun::WasWritten(kept.answer)),
-            // Its number was free, so it was not committed, and cannot be any more.
-            _ => Ok(Begun::Anew(transaction)),
+            Some(kept) if inserted == 0 => return Ok(kept.answer),
+            // Its number was free, so what was tried before was not committed, and cannot be any more.
+            _ => {}
         }
+        let mut write = Write { transaction, changes: Changes::default() };
+        let answer = operation(&mut write, input).await?;
+        tally::save(&mut write.transaction.connection, &write.changes).await?;
+        crate::crash::point("in_commit");
+        *unanswered = Some(Unanswered { answer, since: Instant::now() });
+        write.transaction.commit().await?;
+        unanswered.take().map(|kept| kept.answer).ok_or_else(|| StoreError::Closed.into())
     }
 
     /// Asks within one snapshot.
@@ -207,17 +204,12 @@ impl Server {
         I: Sync,
         T: Send,
     {
-        let mut snapshot = self.pool().begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
-        let answer = question(&mut snapshot, input).await?;
+        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".to_owned();
+        let (mut snapshot, _) = Transaction::begin(&self.shared.pool, sql).await?;
+        let answer = question(&mut snapshot.connection, input).await?;
         snapshot.commit().await?;
         Ok(answer)
     }
-}
-
-/// How a transaction begins after one whose commit was not answered.
-enum Begun<T> {
-    Anew(Transaction<'static, Postgres>),
-    WasWritten(T),
 }
 
 /// The server's time in milliseconds.
