@@ -320,6 +320,17 @@ async fn an_older_program_refuses_a_newer_database() {
 }
 
 #[tokio::test]
+async fn a_question_that_is_dropped_leaves_no_transaction_open() {
+    let Some(bench) = Bench::new().await else { return };
+    for step in 0..40 {
+        let asked = bench.store.next_due(vec![bench.push]);
+        let _ = tokio::time::timeout(Duration::from_micros(step * 50), asked).await;
+        assert_eq!(bench.store.insert(vec![bench.task()], NOW).await.unwrap().len(), 1, "step {step}");
+    }
+    assert_eq!(bench.count(None).await, 40);
+}
+
+#[tokio::test]
 async fn writes_are_remembered_for_a_while() {
     let Some(bench) = Bench::new().await else { return };
     let remembered = || bench.cluster.ask("SELECT count(*) FROM store_1.written").parse::<u32>().unwrap();

@@ -3,8 +3,9 @@
 //!
 //! A connection may break at any moment, also between a commit and its answer. So each write has a random number, its
 //! call, which is inserted with it into the table `written`. Where the answer to a commit is lost, the next try inserts
-//! the same number first: that waits for the lost transaction, where the server still works on it, and fails where it
-//! was committed. Then what it answered is the answer; else it never happened and is done anew. No write happens twice.
+//! the same number first. That waits for the lost transaction, where the server still works on it, and adds no row where
+//! it was committed: then what it answered is the answer. Else it never happened and is done anew. No write happens
+//! twice.
 
 use super::fault::{Fault, Patience};
 use super::tally;
