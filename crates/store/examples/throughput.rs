@@ -1,4 +1,6 @@
-//! Durable rows per second of the store alone: `cargo run --release -p store --example throughput [ROWS] [WORKERS]`.
+//! Durable rows per second of the store alone:
+//! `cargo run --release -p store --example throughput [ROWS] [WORKERS] [DATABASE]`. The database is the URL of an empty
+//! one of PostgreSQL; without it, a new SQLite file is used.
 //!
 //! A row is what "row -> model -> file" costs: a task that is inserted, claimed, started and finished with an answer, from
 //! which a second task is made, which is claimed, started and finished too. Payloads, the first one's request and its
@@ -11,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use store::{
-    Access, AttemptEnd, Claim, ClaimRequest, Finish, LaneId, NewRun, NewTask, Next, SqliteStore, Start, Store,
-    StoreError,
+    Access, AttemptEnd, Claim, ClaimRequest, Finish, LaneId, NewRun, NewTask, Next, PostgresStore, SqliteStore, Start,
+    Store, StoreError,
 };
 
 const BATCH: u32 = 500;
@@ -24,7 +26,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rows: u64 = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let workers: u32 = arguments.next().map_or(Ok(2), |text| text.parse())?;
     let folder = tempfile::tempdir()?;
-    let store = Arc::new(SqliteStore::open(folder.path(), Access::Engine("throughput".to_owned()))?);
+    match arguments.next() {
+        Some(url) => {
+            let store = Arc::new(PostgresStore::connect(&url, folder.path()).await?);
+            measure(Arc::clone(&store) as Arc<dyn Store>, rows, workers).await?;
+            println!("  {} commits", store.commits());
+        }
+        None => {
+            let store = Arc::new(SqliteStore::open(folder.path(), Access::Engine("throughput".to_owned()))?);
+            measure(Arc::clone(&store) as Arc<dyn Store>, rows, workers).await?;
+            println!("  {} commits", store.commits());
+        }
+    }
+    Ok(())
+}
+
+async fn measure(store: Arc<dyn Store>, rows: u64, workers: u32) -> Result<(), Box<dyn std::error::Error>> {
     let lanes = store
         .lanes(vec![
             (TaskKind::Pull, "products".to_owned()),
@@ -37,19 +54,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (run, _) = store.begin_run(run).await?;
 
     let begun = Instant::now();
-    let before = store.commits();
     let left = Arc::new(AtomicU64::new(rows));
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..workers {
         let (store, left) = (Arc::clone(&store), Arc::clone(&left));
-        all.spawn(async move { work(&store, run, describe, save, &left).await });
+        all.spawn(async move { work(&*store, run, describe, save, &left).await });
     }
     while let Some(one) = all.join_next().await {
         one??;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    let commits = store.commits() - before;
-    println!("{rows} rows in {seconds:.2} s: {:.0} rows/s, {commits} commits", rows as f64 / seconds);
+    println!("{rows} rows in {seconds:.2} s: {:.0} rows/s", rows as f64 / seconds);
     for tally in store.tally(Some(run)).await? {
         println!("  lane {} {}: {}", tally.lane.0, tally.state, tally.count);
     }
@@ -57,7 +72,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn work(
-    store: &SqliteStore,
+    store: &dyn Store,
     run: RunId,
     describe: LaneId,
     save: LaneId,
@@ -73,7 +88,7 @@ async fn work(
 }
 
 async fn carry_out(
-    store: &SqliteStore,
+    store: &dyn Store,
     lane: LaneId,
     body: Option<&Bytes>,
     make: impl Fn(&Claim) -> Vec<NewTask>,

@@ -76,6 +76,9 @@ pub enum StoreError {
     /// What the engine said that holds the store, and was asked to write.
     #[error("{0}")]
     Elsewhere(Problem),
+    /// The database server said no, or cannot be reached.
+    #[error("{0}")]
+    Server(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -109,6 +112,7 @@ impl StoreError {
             Self::Unavailable(_) => ("store_unavailable", "check the disk of the data folder, or the database server"),
             Self::Database(_) => ("store_database", "check the data folder's disk and permissions"),
             Self::Refused(problem) | Self::Elsewhere(problem) => return problem.clone(),
+            Self::Server(_) => ("store_server", "check that the database server runs and lets this account work"),
             Self::Closed => ("store_closed", "start the engine again"),
         };
         Problem::new(code, self.to_string()).hint(hint)

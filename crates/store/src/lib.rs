@@ -4,13 +4,20 @@
 //! (`tests/suite`) says what an adapter must do, and runs on each.
 
 pub mod blobs;
+mod bodies;
 pub mod border;
+mod changes;
 pub mod crash;
 pub mod error;
+mod keys;
+mod lost;
+mod misfit;
+pub mod postgres;
 pub mod sqlite;
 pub mod types;
 
 pub use border::Store;
 pub use error::StoreError;
+pub use postgres::PostgresStore;
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;

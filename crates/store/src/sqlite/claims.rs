@@ -1,18 +1,13 @@
 //! Claims: who works on what, and what becomes of a claim whose holder is gone.
 
-use super::bodies::{fetch, is_reference};
-use super::rows::{ATTEMPTS, attempt_number, bytes, problem_text, some_bytes, state};
+use super::rows::{bytes, some_bytes, state};
 use super::tasks::{park, unended_start};
 use super::writer::Write;
-use crate::blobs::Blobs;
+use crate::keys::{attempt_number, problem_text};
+use crate::lost::{MOST_ATTEMPTS, MOST_CLAIMS, claimed_too_often, too_many_attempts};
 use crate::{Claim, ClaimRequest, Interrupted, LaneId, Next, StoreError, Token};
-use model::{Millis, Problem, RunId, TaskId, TaskState};
+use model::{Millis, RunId, TaskId, TaskState};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-
-/// Claims without an end after which a task is parked.
-const MOST_CLAIMS: u32 = 3;
-/// Claims that a task can ever have. The other half of the numbers is for take-overs, each of which is a crash.
-const MOST_ATTEMPTS: u32 = ATTEMPTS / 2;
 
 /// Claims due tasks, lane by lane, and within a lane priority by priority: each is one range of the index, so tasks that
 /// are not due yet cost nothing, however many there are.
@@ -144,8 +139,7 @@ fn hold(write: &Write<'_>, task: TaskId, lease_until: Millis) -> Result<(), Stor
 }
 
 fn exhaust(write: &mut Write<'_>, claim: &Claim, from: TaskState, now: Millis) -> Result<(), StoreError> {
-    let problem = Problem::new("too_many_attempts", format!("the task has had {MOST_ATTEMPTS} attempts"))
-        .hint("insert its data anew");
+    let problem = too_many_attempts();
     let task = claim.token.task.0;
     write.db.execute("UPDATE task SET state = 5, finished_at = ?2 WHERE id = ?1", [task, now])?;
     write.db.execute(
@@ -209,11 +203,8 @@ fn interrupted(write: &Write<'_>, task: TaskId) -> Result<Option<Interrupted>, S
 fn release(write: &mut Write<'_>, claim: &Claim, now: Millis) -> Result<(), StoreError> {
     let lost = claim.claims - 1;
     if lost >= MOST_CLAIMS {
-        let problem =
-            Problem::new("claimed_too_often", format!("work on it was begun {lost} times and never came to an end"))
-                .hint("look for what this task has that others have not, then retry it");
         let held = Token { attempt: claim.token.attempt - 1, ..claim.token };
-        return park(write, held, Next::Failed, held.attempt, problem, now);
+        return park(write, held, Next::Failed, held.attempt, claimed_too_often(lost), now);
     }
     write
         .db
@@ -221,21 +212,6 @@ fn release(write: &mut Write<'_>, claim: &Claim, now: Millis) -> Result<(), Stor
         .execute([claim.token.task.0, now])?;
     write.changes.moved(claim.run.0, claim.lane.0, TaskState::Processing, TaskState::New);
     Ok(())
-}
-
-/// Whether a blob holds a part of the claim.
-pub(super) fn is_outside(claim: &Claim) -> bool {
-    is_reference(&claim.payload)
-        || claim.interrupted.as_ref().is_some_and(|attempt| attempt.request.as_ref().is_some_and(is_reference))
-}
-
-/// Puts the bodies of a claim in the places of their references.
-pub(super) fn fetch_bodies(blobs: &Blobs, claim: &mut Claim) -> Result<(), StoreError> {
-    fetch(blobs, &mut claim.payload)?;
-    match claim.interrupted.as_mut().and_then(|attempt| attempt.request.as_mut()) {
-        Some(request) => fetch(blobs, request),
-        None => Ok(()),
-    }
 }
 
 /// Ends a claim whose blob is missing: what was started may have worked.

@@ -1,9 +1,10 @@
 //! What people decide about tasks.
 
-use super::bodies::{Text, remember};
 use super::rows::state;
+use super::text::{Text, remember};
 use super::writer::Write;
-use crate::{Decided, Decision, StoreError};
+use crate::misfit::{misfit, unknown_task};
+use crate::{Decided, StoreError};
 use bytes::Bytes;
 use model::{Problem, TaskId, TaskState};
 use rusqlite::{OptionalExtension, params};
@@ -68,32 +69,4 @@ fn run_again(write: &Write<'_>, id: TaskId, from: TaskState, decided: &Decided) 
         )?
         .execute([id.0, decided.at])?;
     Ok(())
-}
-
-fn unknown_task(id: TaskId) -> Problem {
-    Problem::new("task_not_found", "there is no such task")
-        .at(format!("task {id}"))
-        .hint("list the tasks to see their numbers")
-}
-
-fn misfit(id: TaskId, state: TaskState, decision: Decision) -> Problem {
-    let reason = match decision {
-        Decision::Retry => format!("it is `{state}` and still open, so there is nothing to run again"),
-        Decision::ResolveFinished | Decision::ResolveFailed | Decision::ResolveResend => {
-            format!("it is `{state}`, and only `unknown` tasks can be resolved")
-        }
-        Decision::Cancel => format!("it is `{state}`, and only tasks that wait for their turn can be cancelled"),
-        Decision::Skip => {
-            format!("it is `{state}`, and only tasks that wait for their turn or went wrong can be skipped")
-        }
-    };
-    let hint = match state {
-        TaskState::Processing => "wait until it is no longer being processed",
-        TaskState::Unknown => "resolve it, retry it or skip it",
-        TaskState::New | TaskState::Retry | TaskState::Waiting => "cancel it if it must not run",
-        TaskState::Finished | TaskState::Skipped | TaskState::Failed | TaskState::Rejected => {
-            "retry it if it must run again"
-        }
-    };
-    Problem::new("decision_misfit", reason).at(format!("task {id}")).hint(hint)
 }

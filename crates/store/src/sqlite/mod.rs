@@ -1,7 +1,6 @@
 //! SQLite adapter: one data folder, one engine, one thread that writes.
 
 mod backup;
-mod bodies;
 mod claims;
 mod decisions;
 mod definitions;
@@ -16,6 +15,7 @@ mod rows;
 mod schedules;
 mod tally;
 mod tasks;
+mod text;
 mod usage;
 mod writer;
 
@@ -24,12 +24,12 @@ pub use examine::{Examination, examine};
 pub use migrate::Upgrade;
 
 use crate::blobs::{Blobs, make_private_folder};
+use crate::bodies::{self, Bodies as _};
 use crate::{
     Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
     Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
-use bodies::Bodies as _;
 use bytes::Bytes;
 use model::{Millis, Problem, RunId, TaskId, TaskKind};
 use readers::Readers;
@@ -121,24 +121,11 @@ impl SqliteStore {
     }
 
     /// Fetches what blobs hold of claims. A claim whose blob is missing is ended and left out.
-    async fn fetch_claims(&self, mut claims: Vec<Claim>, now: Millis) -> Result<Vec<Claim>, StoreError> {
-        if !claims.iter().any(claims::is_outside) {
+    async fn fetch_claims(&self, claims: Vec<Claim>, now: Millis) -> Result<Vec<Claim>, StoreError> {
+        if !claims.iter().any(bodies::is_claim_outside) {
             return Ok(claims);
         }
-        let (whole, lacking) = self
-            .with_blobs(move |blobs| {
-                let mut lacking = Vec::new();
-                let mut whole = Vec::with_capacity(claims.len());
-                for mut claim in claims.drain(..) {
-                    match claims::fetch_bodies(blobs, &mut claim) {
-                        Ok(()) => whole.push(claim),
-                        Err(missing @ StoreError::BlobMissing(_)) => lacking.push((claim, missing)),
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok((whole, lacking))
-            })
-            .await?;
+        let (whole, lacking) = self.with_blobs(move |blobs| bodies::fetch_claims(blobs, claims)).await?;
         if !lacking.is_empty() {
             self.write(move |write| {
                 lacking.iter().try_for_each(|(claim, missing)| claims::park_without_blob(write, claim, missing, now))
@@ -310,7 +297,7 @@ impl Store for SqliteStore {
         if named.is_empty() {
             return Ok(page);
         }
-        self.with_blobs(move |blobs| prune::add_blobs(&mut page, &named, blobs).map(|()| page)).await
+        self.with_blobs(move |blobs| bodies::add_lengths(&mut page, &named, blobs).map(|()| page)).await
     }
 
     async fn delete_ended(&self, mut tasks: Vec<TaskId>) -> Result<Vec<bool>, StoreError> {

@@ -1,8 +1,9 @@
 //! Retention: looking through what has ended, and deleting it whole, in small slices.
 
-use super::rows::{attempt_keys, state};
+use super::rows::state;
 use super::writer::Write;
-use crate::blobs::{BlobId, Blobs};
+use crate::blobs::BlobId;
+use crate::keys::attempt_keys;
 use crate::{EndedTask, LaneId, StoreError};
 use model::{Millis, TaskId};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -56,18 +57,6 @@ pub(super) fn blobs_of(db: &Connection, page: &[EndedTask]) -> Result<Vec<(TaskI
         named.extend(id.map(|id| (task, id)));
     }
     Ok(named)
-}
-
-/// Adds the lengths of blobs to the sizes of the tasks that name them.
-pub(super) fn add_blobs(page: &mut [EndedTask], named: &[(TaskId, BlobId)], blobs: &Blobs) -> Result<(), StoreError> {
-    let mut bytes: HashMap<TaskId, u64> = HashMap::new();
-    for (task, id) in named {
-        *bytes.entry(*task).or_default() += blobs.length(id)?.unwrap_or(0);
-    }
-    for task in page {
-        task.bytes += bytes.get(&task.id).copied().unwrap_or(0);
-    }
-    Ok(())
 }
 
 /// Deletes tasks that have ended, whole, and the runs that have no tasks left. The foreign keys must be off: no index

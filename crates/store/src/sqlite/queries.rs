@@ -1,8 +1,9 @@
 //! What people ask about tasks.
 
-use super::rows::{attempt_keys, attempt_number, bad, bytes, evidence, problem, some_bytes, state, usage, usage_sum};
-use super::tally::ALL_RUNS;
+use super::rows::{bad, bytes, evidence, problem, some_bytes, state, usage, usage_sum};
 use crate::blobs::BlobId;
+use crate::changes::ALL_RUNS;
+use crate::keys::{attempt_keys, attempt_number};
 use crate::{
     AttemptEnd, AttemptStory, Decided, Decision, LaneId, StoreError, Tally, TaskFilter, TaskRow, TaskStory, UsageSum,
 };

@@ -1,30 +1,10 @@
 //! Rows as values, and values as columns.
 
-use crate::{StoreError, UsageSum};
+use crate::UsageSum;
 use bytes::Bytes;
-use model::{Evidence, Money, Problem, TaskId, TaskState, Usage};
+use model::{Evidence, Money, Problem, TaskState, Usage};
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Row, RowIndex};
-
-/// A file of SQLite ends at 281 TB, so 2^39 tasks, which leave these bits of a key to the attempt, never come.
-const ATTEMPT_BITS: u32 = 24;
-/// How many numbers of attempts a task has.
-pub(super) const ATTEMPTS: u32 = 1 << ATTEMPT_BITS;
-
-/// The key of an attempt's rows.
-pub(super) fn attempt_key(task: TaskId, number: u32) -> i64 {
-    task.0 << ATTEMPT_BITS | i64::from(number)
-}
-
-/// The keys of a task's attempts: from the first, up to the second exclusively.
-pub(super) fn attempt_keys(task: TaskId) -> [i64; 2] {
-    [attempt_key(task, 0), attempt_key(TaskId(task.0 + 1), 0)]
-}
-
-/// The attempt's number in a key.
-pub(super) fn attempt_number(key: i64) -> u32 {
-    u32::try_from(key & i64::from(ATTEMPTS - 1)).unwrap_or(ATTEMPTS)
-}
 
 /// A text or blob column, as bytes.
 pub(super) fn bytes(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<Bytes> {
@@ -49,11 +29,6 @@ pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskState>
 pub(super) fn problem(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Problem>> {
     let text = row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?;
     text.map(|text| serde_json::from_str(text).map_err(|error| bad(column, error.to_string()))).transpose()
-}
-
-/// A problem as JSON.
-pub(super) fn problem_text(problem: &Problem) -> Result<String, StoreError> {
-    serde_json::to_string(problem).map_err(|error| StoreError::Database(error.to_string()))
 }
 
 /// Evidence from its word and the wait beside it.

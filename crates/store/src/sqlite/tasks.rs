@@ -1,10 +1,12 @@
 //! Tasks, as the engine moves them: insert, start, renew, hand back, finish. One row a statement.
 
-use super::bodies::{Text, remember};
-use super::rows::{attempt_key, attempt_keys, problem_text};
-use super::tally::integer;
+use super::text::{Text, remember};
 use super::writer::Write;
-use crate::{AttemptEnd, Finish, NewRun, NewTask, Next, Start, StoreError, Token};
+use crate::changes::integer;
+use crate::keys::{attempt_key, attempt_keys, problem_text};
+use crate::lost::overlap;
+use crate::lost::parked;
+use crate::{AttemptEnd, Finish, LaneId, NewRun, NewTask, Next, Start, StoreError, Token};
 use model::{Evidence, Millis, Problem, RunId, TaskId, TaskState, Usage};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -54,6 +56,11 @@ pub(super) fn insert(write: &mut Write<'_>, task: &NewTask, now: Millis) -> Resu
     Ok(Some(TaskId(id)))
 }
 
+/// Whether a run of the lane has open tasks.
+fn is_open(write: &Write<'_>, lane: LaneId) -> Result<bool, StoreError> {
+    Ok(write.changes.has_open(lane.0) || !super::lanes::open_runs(write.db, Some(lane))?.is_empty())
+}
+
 /// Begins a run with its pull task; `None` where its key was used before.
 pub(super) fn begin_run(write: &mut Write<'_>, run: &NewRun) -> Result<Option<(RunId, TaskId)>, StoreError> {
     if let Some((schedule, slot)) = &run.occurrence {
@@ -65,7 +72,7 @@ pub(super) fn begin_run(write: &mut Write<'_>, run: &NewRun) -> Result<Option<(R
         return Ok(None);
     }
     let problem = match &run.skipped {
-        None if run.unless_open && !super::lanes::open_runs(write.db, Some(run.lane))?.is_empty() => Some(overlap()),
+        None if run.unless_open && is_open(write, run.lane)? => Some(overlap()),
         skipped => skipped.clone(),
     };
     write
@@ -89,10 +96,6 @@ pub(super) fn begin_run(write: &mut Write<'_>, run: &NewRun) -> Result<Option<(R
     let task = insert(write, &pull, run.at)?;
     let task = task.ok_or_else(|| StoreError::Database("the pull task of a run was not inserted".to_owned()))?;
     Ok(Some((id, task)))
-}
-
-fn overlap() -> Problem {
-    Problem::new("overlap", "the run before was still going on").warning()
 }
 
 /// Commits START; `false` where the claim is lost or was started already.
@@ -227,20 +230,7 @@ pub(super) fn park(
     problem: Problem,
     at: Millis,
 ) -> Result<(), StoreError> {
-    let evidence = if next == Next::Unknown { Evidence::Unknown } else { Evidence::NotSent };
-    let end = AttemptEnd {
-        number,
-        at,
-        evidence,
-        status: None,
-        problem: Some(problem),
-        answer: None,
-        headers: None,
-        usage: None,
-        request: None,
-    };
-    let parked = Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None };
-    finish(write, &parked).map(|_| ())
+    finish(write, &parked(token, next, number, problem, at)).map(|_| ())
 }
 
 fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<(), StoreError> {

@@ -3,8 +3,9 @@
 //! Operations queue up while a commit waits for the disk; the next transaction carries all of them, each under a
 //! savepoint, and they are answered after its commit. So a busy store pays for one sync per group, not per operation.
 
-use super::tally::Changes;
+use super::tally::save;
 use crate::StoreError;
+use crate::changes::Changes;
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -191,7 +192,7 @@ fn carry_out(db: &Connection, operation: Operation, changes: &mut Changes) -> (D
 }
 
 fn commit(db: &Connection, changes: &Changes) -> rusqlite::Result<()> {
-    changes.save(db)?;
+    save(db, changes)?;
     crate::crash::point("in_commit");
     run(db, "COMMIT")
 }

@@ -126,7 +126,7 @@ pub(crate) async fn random_histories_are_as_the_model_says<F: Fixture>() {
     let played = std::thread::spawn(|| {
         let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
         runner.run(&prop::collection::vec(step(), 1..80), |steps| {
-            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(play::<F>(steps))
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(play::<F>(steps))
         })
     });
     if let Err(failure) = played.join().unwrap() {

@@ -20,6 +20,10 @@ use store::{
 #[allow(async_fn_in_trait, reason = "nobody but the tests implements or calls it")]
 pub(crate) trait Fixture: Sized {
     type Store: Store;
+    /// Whether this machine can run such a store. Where it says no, it has told why.
+    fn available() -> bool {
+        true
+    }
     /// An empty store.
     async fn fresh() -> Self;
     fn store(&self) -> &Self::Store;
@@ -63,7 +67,9 @@ macro_rules! on {
             use super::*;
             $(#[test]
             fn $test() {
-                $crate::suite::run($crate::suite::$file::$test::<$fixture>());
+                if <$fixture as $crate::suite::Fixture>::available() {
+                    $crate::suite::run($crate::suite::$file::$test::<$fixture>());
+                }
             })+
         })+
     };
@@ -71,7 +77,7 @@ macro_rules! on {
 
 /// Runs a test on a runtime of its own.
 pub(crate) fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }
 
 pub(crate) const NOW: i64 = 1_790_000_000_000;

@@ -1,25 +1,15 @@
 //! Bodies as columns hold them: the text itself, or `@` and the id of a blob, and after it the ids that the text names.
 
 use crate::blobs::{BlobId, Blobs};
-use crate::{Finish, NewRun, NewTask, Start, StoreError, TaskStory};
+use crate::{Claim, EndedTask, Finish, NewRun, NewTask, Start, StoreError, TaskStory};
 use bytes::Bytes;
 use memchr::memmem;
 use model::{Millis, TaskId};
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql, params};
+use std::collections::HashMap;
 
 /// Bodies longer than this are blobs.
-pub(super) const INLINE: usize = 256 * 1024;
+pub(crate) const INLINE: usize = 256 * 1024;
 const MARK: u8 = b'@';
-
-/// Bytes bound as text. Bodies are JSON text, which nobody needs to check for UTF-8 a second time.
-pub(super) struct Text<'a>(pub(super) &'a Bytes);
-
-impl ToSql for Text<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
-    }
-}
 
 /// Whether a body must not stand in its column: it is long, or could be taken for a reference.
 fn is_outside(body: &Bytes) -> bool {
@@ -47,23 +37,15 @@ fn files_in(body: &[u8]) -> impl Iterator<Item = BlobId> + '_ {
     memmem::find_iter(body, NAMED).filter_map(|at| id_of(body.get(at + NAMED.len()..at + NAMED.len() + ID)?))
 }
 
-/// Remembers which blobs a task's body names: the one it is in, and files.
-pub(super) fn remember(db: &Connection, task: TaskId, column: Option<&Bytes>) -> Result<(), StoreError> {
-    let Some(column) = column else { return Ok(()) };
-    let keep = |id: &BlobId| -> Result<(), StoreError> {
-        let sql = "INSERT INTO blob (id, task) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        db.prepare_cached(sql)?.execute(params![id.as_str(), task.0])?;
-        Ok(())
-    };
-    if let Some(own) = blob_named(column)? {
-        keep(&own)?;
-        return column[1 + ID..].split(|byte| *byte == b' ').filter_map(id_of).try_for_each(|id| keep(&id));
-    }
-    files_in(column).try_for_each(|id| keep(&id))
+/// The blobs that a column names: the one that the body is in, and files.
+pub(crate) fn blobs_named(column: &Bytes) -> Result<Vec<BlobId>, StoreError> {
+    let Some(own) = blob_named(column)? else { return Ok(files_in(column).collect()) };
+    let files = column[1 + ID..].split(|byte| *byte == b' ').filter_map(id_of);
+    Ok(std::iter::once(own).chain(files).collect())
 }
 
 /// Things with bodies.
-pub(super) trait Bodies {
+pub(crate) trait Bodies {
     /// Every body that may be long.
     fn bodies(&mut self) -> impl Iterator<Item = &mut Bytes>;
     /// When they came to be.
@@ -124,7 +106,7 @@ impl Bodies for TaskStory {
 }
 
 /// Puts bodies that must stand outside into blobs, and their references in their place. On disk when it returns.
-pub(super) async fn spill<T: Bodies + Send + 'static>(
+pub(crate) async fn spill<T: Bodies + Send + 'static>(
     blobs: &Blobs,
     mut items: Vec<T>,
     now: Millis,
@@ -148,7 +130,7 @@ pub(super) async fn spill<T: Bodies + Send + 'static>(
 }
 
 /// Puts a body in the place of its reference.
-pub(super) fn fetch(blobs: &Blobs, column: &mut Bytes) -> Result<(), StoreError> {
+pub(crate) fn fetch(blobs: &Blobs, column: &mut Bytes) -> Result<(), StoreError> {
     if let Some(id) = blob_named(column)? {
         *column = blobs.read(&id)?;
     }
@@ -156,6 +138,49 @@ pub(super) fn fetch(blobs: &Blobs, column: &mut Bytes) -> Result<(), StoreError>
 }
 
 /// Whether a column holds a reference.
-pub(super) fn is_reference(column: &Bytes) -> bool {
+fn is_reference(column: &Bytes) -> bool {
     column.first() == Some(&MARK)
+}
+
+/// Whether a blob holds a part of the claim.
+pub(crate) fn is_claim_outside(claim: &Claim) -> bool {
+    is_reference(&claim.payload)
+        || claim.interrupted.as_ref().is_some_and(|attempt| attempt.request.as_ref().is_some_and(is_reference))
+}
+
+/// Puts the bodies of claims in the places of their references. Second are those that lack a blob, and why.
+pub(crate) fn fetch_claims(blobs: &Blobs, claims: Vec<Claim>) -> Result<(Vec<Claim>, Lacking), StoreError> {
+    let mut lacking = Vec::new();
+    let mut whole = Vec::with_capacity(claims.len());
+    for mut claim in claims {
+        match fetch_claim(blobs, &mut claim) {
+            Ok(()) => whole.push(claim),
+            Err(missing @ StoreError::BlobMissing(_)) => lacking.push((claim, missing)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((whole, lacking))
+}
+
+/// Claims that lack a blob, each with the error that names it.
+pub(crate) type Lacking = Vec<(Claim, StoreError)>;
+
+fn fetch_claim(blobs: &Blobs, claim: &mut Claim) -> Result<(), StoreError> {
+    fetch(blobs, &mut claim.payload)?;
+    match claim.interrupted.as_mut().and_then(|attempt| attempt.request.as_mut()) {
+        Some(request) => fetch(blobs, request),
+        None => Ok(()),
+    }
+}
+
+/// Adds the lengths of blobs to the sizes of the tasks that name them.
+pub(crate) fn add_lengths(page: &mut [EndedTask], named: &[(TaskId, BlobId)], blobs: &Blobs) -> Result<(), StoreError> {
+    let mut bytes: HashMap<TaskId, u64> = HashMap::new();
+    for (task, id) in named {
+        *bytes.entry(*task).or_default() += blobs.length(id)?.unwrap_or(0);
+    }
+    for task in page {
+        task.bytes += bytes.get(&task.id).copied().unwrap_or(0);
+    }
+    Ok(())
 }

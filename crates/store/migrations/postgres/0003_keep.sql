@@ -1,0 +1,3 @@
+-- Third version: what deleting old tasks needs.
+
+CREATE INDEX blob_task ON blob (task);
