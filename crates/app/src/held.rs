@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use store::blobs::Blobs;
 use store::{Access, SqliteStore};
 use store::{
-    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
-    Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
+    Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    UsageBy, UsageSum,
 };
 use tokio::net::UnixStream;
 
@@ -129,6 +130,14 @@ impl Store for HeldStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.reading.open_runs(lane).await
+    }
+
+    async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {
+        self.reading.draw(asked).await
+    }
+
+    async fn settle(&self, settled: Settle) -> Result<(), StoreError> {
+        self.reading.settle(settled).await
     }
 
     async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {

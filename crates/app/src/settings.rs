@@ -1,11 +1,13 @@
 //! Where settings come from. The environment is read here and nowhere else.
 
-use engine::clock::{Clock, SystemClock};
+use engine::clock::{Clock, ServerClock, SystemClock};
 use engine::definitions::variables::Variables;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+use store::{Store, StoreError};
 
 /// The environment variable with the key of `tramontane call`.
 pub(crate) const API_KEY: &str = "MISTRAL_API_KEY";
@@ -33,6 +35,32 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
         Some(speed) => Arc::new(engine::clock::FastClock::new(speed)),
         None => Arc::new(SystemClock),
     }
+}
+
+/// How often the server's clock is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The time that engines on this store go by: with several machines, the database's.
+pub(crate) async fn clock_of(store: &Arc<dyn Store>) -> Result<Arc<dyn Clock>, StoreError> {
+    let Some(time) = store.time().await? else { return Ok(clock()) };
+    // A test's clock is the same in all its processes.
+    #[cfg(feature = "crash-points")]
+    if environment("TRAMONTANE_CLOCK_SPEED").is_some() {
+        return Ok(clock());
+    }
+    let shared = Arc::new(ServerClock::new(clock()));
+    shared.set(time);
+    let (kept, store) = (Arc::downgrade(&shared), store.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(clock) = kept.upgrade() else { return };
+            if let Ok(Some(time)) = store.time().await {
+                clock.set(time);
+            }
+        }
+    });
+    Ok(shared)
 }
 
 /// The data folder where none is named: the user's own, by the XDG base directory rules.

@@ -117,12 +117,15 @@ fn help_names_every_command() {
       help       Print this message or the help of the given subcommand(s)
 
     Options:
-          --data <DIR>  Folder of the store. Made on first use, readable by you alone [env:
-                        TRAMONTANE_DATA=FOLDER/data]
-          --json        Prints JSON on stdout
-          --no-color    Prints no colours [env: NO_COLOR]
-      -h, --help        Print help
-      -V, --version     Print version
+          --data <DIR>      Folder of the store. Made on first use, readable by you alone [env:
+                            TRAMONTANE_DATA=FOLDER/data]
+          --database <URL>  A PostgreSQL database instead of the folder's own:
+                            `postgres://user:password@host/name`. Blobs stay in the folder, which all
+                            machines must share [env: TRAMONTANE_DATABASE]
+          --json            Prints JSON on stdout
+          --no-color        Prints no colours [env: NO_COLOR]
+      -h, --help            Print help
+      -V, --version         Print version
 
     Exit codes:
       0  done                                     5    the service said not now
@@ -145,11 +148,14 @@ fn help_names_every_command() {
           --data <DIR>            Folder of the store. Made on first use, readable by you alone [env:
                                   TRAMONTANE_DATA=FOLDER/data]
           --method <METHOD>       HTTP method, where several entities have the title
-          --json                  Prints JSON on stdout
+          --database <URL>        A PostgreSQL database instead of the folder's own:
+                                  `postgres://user:password@host/name`. Blobs stay in the folder, which
+                                  all machines must share [env: TRAMONTANE_DATABASE]
           --path-template <PATH>  Path of an operation that the catalogue does not know, with the entity
                                   `custom`
           --credential <KIND>     The kind of key that a `custom` operation asks for: api_key,
                                   admin_key, user_key
+          --json                  Prints JSON on stdout
           --no-color              Prints no colours [env: NO_COLOR]
           --path <K=V>            A value for a slot of the path
           --query <K=V>           A value for the query; JSON where it is JSON, else text

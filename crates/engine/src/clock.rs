@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use model::Millis;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// The one source of time.
@@ -31,6 +32,37 @@ impl Clock for SystemClock {
     async fn sleep_until(&self, at: Millis) {
         let wait = u64::try_from(at - self.now()).unwrap_or(0);
         tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+    }
+}
+
+/// The clock of a server that several machines share, kept by the machine's own between two looks at it.
+pub struct ServerClock {
+    own: Arc<dyn Clock>,
+    /// How far the server is ahead.
+    ahead: AtomicI64,
+}
+
+impl ServerClock {
+    /// Shows the machine's time until the server's is known.
+    #[must_use]
+    pub fn new(own: Arc<dyn Clock>) -> Self {
+        Self { own, ahead: AtomicI64::new(0) }
+    }
+
+    /// The server's time is this now.
+    pub fn set(&self, server: Millis) {
+        self.ahead.store(server - self.own.now(), Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Clock for ServerClock {
+    fn now(&self) -> Millis {
+        self.own.now() + self.ahead.load(Ordering::Relaxed)
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        self.own.sleep_until(at - self.ahead.load(Ordering::Relaxed)).await;
     }
 }
 

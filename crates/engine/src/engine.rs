@@ -97,6 +97,7 @@ impl Engine {
             definitions: &definitions,
             registry: &parts.registry,
             variables: parts.variables.as_ref(),
+            standing: &parts.standing,
             lanes: &lanes,
         })?;
         Ok(Self { parts, flows: Arc::new(flows) })

@@ -86,8 +86,10 @@ impl Runner {
                 continue;
             }
             let mut shift = self.begin(&engine);
+            // The newest revision that was looked at: one that cannot be run is not tried again and again.
+            let mut tried = engine.flows().revision;
             loop {
-                match self.next_event(&engine, &mut shift, &mut changes).await {
+                match self.next_event(&engine, &mut shift, &mut changes, &mut tried).await {
                     Event::Stop => {
                         self.leave(shift);
                         self.end().await;
@@ -126,13 +128,22 @@ impl Runner {
         Shift { halt, work }
     }
 
-    async fn next_event(&self, engine: &Engine, shift: &mut Shift, changes: &mut watch::Receiver<()>) -> Event {
+    async fn next_event(
+        &self,
+        engine: &Engine,
+        shift: &mut Shift,
+        changes: &mut watch::Receiver<()>,
+        tried: &mut i64,
+    ) -> Event {
         let mut stop = self.options.stop.clone();
         let ticker = Ticker::new(self.parts.clone(), engine.flows().clone());
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
             _ = changes.changed() => Event::Definitions,
-            () = self.newer_definitions(engine.flows().revision) => Event::Definitions,
+            revision = self.newer_definitions(*tried) => {
+                *tried = revision;
+                Event::Definitions
+            }
             ended = &mut shift.work => match ended {
                 Ok(ended) => Event::Ended(ended),
                 Err(error) => Event::Ended(Err(Problem::new("work_panicked", error.to_string()))),
@@ -142,15 +153,16 @@ impl Runner {
         }
     }
 
-    /// Returns when others have applied newer definitions than these. Where only this process writes, never.
-    async fn newer_definitions(&self, than: i64) {
+    /// Returns when others have applied newer definitions than these, with their revision. Where only this process
+    /// writes, never.
+    async fn newer_definitions(&self, than: i64) -> i64 {
         loop {
             self.pause(LOOK).await;
             if self.parts.store.is_shared()
                 && let Ok((revision, _)) = self.parts.store.definitions().await
                 && revision != than
             {
-                return;
+                return revision;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What stands while definitions come and go: turns at files, and calls to look again.
 
+use crate::exchange::Gate;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -12,11 +13,18 @@ pub struct Standing {
     /// Definitions were changed.
     definitions: watch::Sender<()>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Gates before remote systems, by name of the HTTP client.
+    gates: Mutex<HashMap<String, Arc<Gate>>>,
 }
 
 impl Default for Standing {
     fn default() -> Self {
-        Self { work: watch::Sender::new(()), definitions: watch::Sender::new(()), turns: Mutex::default() }
+        Self {
+            work: watch::Sender::new(()),
+            definitions: watch::Sender::new(()),
+            turns: Mutex::default(),
+            gates: Mutex::default(),
+        }
     }
 }
 
@@ -41,6 +49,11 @@ impl Standing {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.definitions.subscribe()
+    }
+
+    /// The gate before the system of an HTTP client.
+    pub(crate) fn gate(&self, client: &str) -> Arc<Gate> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner).entry(client.to_owned()).or_default().clone()
     }
 
     /// Waits for a turn at what only one may use at a time, by name: a file that two routes write to. It ends when the

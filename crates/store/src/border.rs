@@ -2,8 +2,9 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
-    Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
+    Schedule, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy,
+    UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +21,11 @@ pub trait Store: Send + Sync {
     /// Whether others may write to it at the same time: then claims must be renewed, and what others wrote be looked for.
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// The time of the database server, which engines on several machines go by; `None`: the machine's own counts.
+    async fn time(&self) -> Result<Option<Millis>, StoreError> {
+        Ok(None)
     }
 
     // --- tasks, as the engine moves them ---------------------------------------------------------------------
@@ -86,6 +92,14 @@ pub trait Store: Send + Sync {
 
     /// Runs with open tasks, oldest first (`None`: of every incoming).
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError>;
+
+    // --- limits of HTTP clients ------------------------------------------------------------------------------
+
+    /// Draws calls from what a client may be asked, before they are sent. All engines draw from the same.
+    async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError>;
+
+    /// Sets right what was drawn, when it is known what a call used.
+    async fn settle(&self, settled: Settle) -> Result<(), StoreError>;
 
     // --- schedules and webhooks ------------------------------------------------------------------------------
 

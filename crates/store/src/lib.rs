@@ -10,6 +10,7 @@ mod changes;
 pub mod crash;
 pub mod error;
 mod keys;
+pub mod limits;
 mod lost;
 mod misfit;
 pub mod postgres;
@@ -18,6 +19,7 @@ pub mod types;
 
 pub use border::Store;
 pub use error::StoreError;
+pub use limits::{Caps, Draw, Drawn, Settle};
 pub use postgres::PostgresStore;
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;

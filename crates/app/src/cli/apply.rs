@@ -98,7 +98,7 @@ async fn change(store: &dyn Store, revision: i64, planned: &Planned) -> Result<i
 
 /// What is stored; nothing where there is no store yet.
 async fn stored_so_far(context: &Context) -> Result<Vec<StoredDefinition>, Failure> {
-    match context.read_store() {
+    match context.read_store().await {
         Ok(store) => Ok(store.definitions().await?.1),
         Err(failure) if failure.problems.iter().any(|problem| problem.code == "store_absent") => Ok(Vec::new()),
         Err(failure) => Err(failure),

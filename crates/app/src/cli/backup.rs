@@ -45,7 +45,7 @@ pub(crate) struct Restore {
 
 impl Backup {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let data = context.data();
+        let data = context.files()?;
         let files = files_of(&data)?;
         let (to, now) = (self.file.clone(), settings::clock().now());
         let made = on_disk(move || sqlite::back_up(&data, &to, &files, now)).await?;
@@ -64,7 +64,7 @@ impl Backup {
 
 impl Restore {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let data = context.data();
+        let data = context.files()?;
         let (from, to) = (self.file, data.clone());
         let found = on_disk(move || sqlite::restore(&from, &to)).await?;
         if context.printer.json() {

@@ -228,7 +228,7 @@ impl Call {
             }
         };
         let preflight = definition.preflight;
-        let client = open_client(&name, &definition, &variables)
+        let client = open_client(&name, &definition, &variables, Arc::default())
             .map_err(|problem| Failure::refused(vec![problem.within(&format!("http_clients.{name}"))]))?;
         Ok((client, preflight))
     }
@@ -250,7 +250,7 @@ impl Call {
 }
 
 async fn stored_client(context: &Context, name: &str) -> Result<HttpClient, Failure> {
-    let (_, stored) = context.read_store()?.definitions().await?;
+    let (_, stored) = context.read_store().await?.definitions().await?;
     let mut definitions = from_stored(&stored).map_err(Failure::refused)?;
     definitions.http_clients.remove(name).ok_or_else(|| {
         let mut problem = Problem::new("reference_unknown", format!("there is no HTTP client \"{name}\""));

@@ -127,7 +127,7 @@ impl Outlook {
         let reading = read_newer(&Document { file: &file, sha256: &sha256, text: &text }, OVERRIDES)
             .map_err(|problems| Failure::refused(problems.into_iter().map(named).collect()))?;
         let diff = diff(catalogue(), &reading.catalogue);
-        let stored = match context.read_store() {
+        let stored = match context.read_store().await {
             Ok(store) => store.definitions().await?.1,
             Err(failure) if failure.problems.iter().any(|problem| problem.code == "store_absent") => Vec::new(),
             Err(failure) => return Err(failure),

@@ -96,7 +96,7 @@ impl Which {
 
     /// Says what a retry would do: how many tasks would run again, and what their calls have cost so far.
     pub(super) async fn foresee(self, context: &Context) -> Ended {
-        let store = context.read_store()?;
+        let store = context.read_store().await?;
         let (mut would, mut others, mut spent) = (Vec::new(), 0_usize, Money::default());
         for id in self.tasks(store.as_ref()).await? {
             match store.task(id).await? {

@@ -38,7 +38,7 @@ pub(crate) struct Doctor {}
 
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let data = context.data();
+        let data = context.files()?;
         let now = clock().now();
         // Looking makes files beside the database, so their rights are asked for before.
         let mut problems = private(&data);

@@ -21,7 +21,7 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let (revision, stored) = context.read_store()?.definitions().await?;
+        let (revision, stored) = context.read_store().await?.definitions().await?;
         let text = export(&stored).map_err(Failure::refused)?;
         let Some(path) = self.path else {
             if context.printer.json() {

@@ -78,7 +78,7 @@ struct Report {
 
 impl Check {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let store = context.read_store()?;
+        let store = context.read_store().await?;
         let ledger = read(&self.ledger, store.id()).map_err(|problem| Failure::new(Exit::Trouble, problem))?;
         let mut report = Report::default();
         for reason in store.check().await? {

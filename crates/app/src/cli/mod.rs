@@ -34,6 +34,8 @@ use model::Problem;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use store::PostgresStore;
+use store::blobs::make_private_folder;
 use store::sqlite::{Access, SqliteStore, Upgrade};
 use store::{Store, StoreError};
 use tracing_subscriber::EnvFilter;
@@ -45,6 +47,10 @@ pub(crate) struct Cli {
     /// Folder of the store. Made on first use, readable by you alone.
     #[arg(long, global = true, env = "TRAMONTANE_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// A PostgreSQL database instead of the folder's own: `postgres://user:password@host/name`. Blobs stay in the
+    /// folder, which all machines must share.
+    #[arg(long, global = true, env = "TRAMONTANE_DATABASE", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
     /// Prints JSON on stdout.
     #[arg(long, global = true)]
     json: bool,
@@ -109,6 +115,7 @@ enum Command {
 pub(crate) struct Context {
     pub(crate) printer: Printer,
     data: Option<PathBuf>,
+    database: Option<String>,
 }
 
 /// What a verb ends with: an exit code, or problems that are printed.
@@ -145,12 +152,31 @@ impl Context {
 
     /// Opens the store for work: nobody else may.
     pub(crate) async fn own_store(&self) -> Result<Arc<dyn Store>, Failure> {
-        Ok(Arc::new(self.open_sqlite()?))
+        match &self.database {
+            Some(url) => self.postgres(url).await,
+            None => Ok(Arc::new(self.open_sqlite()?)),
+        }
     }
 
     /// Opens the store for writing: itself, or through the engine that holds it.
     pub(crate) async fn engine_store(&self) -> Result<Arc<dyn Store>, Failure> {
         Ok(self.writing_store().await?.0)
+    }
+
+    /// The data folder, for verbs that look at its files.
+    pub(crate) fn files(&self) -> Result<PathBuf, Failure> {
+        if self.database.is_none() {
+            return Ok(self.data());
+        }
+        let problem = Problem::new("not_for_postgres", "this is for a store in a data folder, not for PostgreSQL");
+        Err(Failure::refused(vec![
+            problem.hint("use pg_dump and the server's own checks; keep the folder of blobs with it"),
+        ]))
+    }
+
+    async fn postgres(&self, url: &str) -> Result<Arc<dyn Store>, Failure> {
+        make_private_folder(&self.data()).map_err(|error| StoreError::io("cannot make", &self.data(), error))?;
+        Ok(Arc::new(PostgresStore::connect(url, &self.data().join("blobs")).await?))
     }
 
     fn open_sqlite(&self) -> Result<SqliteStore, StoreError> {
@@ -164,6 +190,9 @@ impl Context {
 
     /// As [`Context::engine_store`]; tells whether it is ours to work on.
     pub(crate) async fn writing_store(&self) -> Result<(Arc<dyn Store>, bool), Failure> {
+        if let Some(url) = &self.database {
+            return Ok((self.postgres(url).await?, true));
+        }
         match self.open_sqlite() {
             Err(held @ StoreError::Held { .. }) => Ok((Arc::new(HeldStore::open(&self.data(), held).await?), false)),
             store => Ok((Arc::new(store?), true)),
@@ -171,7 +200,10 @@ impl Context {
     }
 
     /// Opens the store for reading, also beside a running engine.
-    pub(crate) fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
+    pub(crate) async fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        if let Some(url) = &self.database {
+            return self.postgres(url).await;
+        }
         Ok(Arc::new(SqliteStore::open(&self.data(), Access::Read)?))
     }
 }
@@ -188,7 +220,7 @@ fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data };
+    let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data, database: cli.database };
     let imported = match cli.command {
         // These look at imports themselves, or do not need them: they set right what is wrong with them.
         Command::Catalogue(_) | Command::Backup(_) | Command::Restore(_) | Command::Doctor(_) | Command::Demo(_) => {

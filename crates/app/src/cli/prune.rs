@@ -26,7 +26,7 @@ impl Prune {
         let failed = |problems| Failure { exit: Exit::Trouble, problems };
         let printer = &context.printer;
         if self.dry_run {
-            let lanes = Keeper::new(context.read_store()?, settings::clock()).foresee().await.map_err(failed)?;
+            let lanes = Keeper::new(context.read_store().await?, settings::clock()).foresee().await.map_err(failed)?;
             if printer.json() {
                 printer.value(&json!({ "would_delete": lanes }));
             } else {

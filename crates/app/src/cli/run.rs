@@ -111,10 +111,11 @@ impl Job<'_> {
 }
 
 async fn open(store: Arc<dyn Store>, variables: Environment, prices: Prices) -> Result<Engine, Failure> {
+    let clock = settings::clock_of(&store).await?;
     let parts = Parts {
         store,
         registry: parts::registry(prices),
-        clock: settings::clock(),
+        clock,
         random: Arc::new(Seeded::from_process()),
         variables: Arc::new(variables),
         standing: Arc::default(),

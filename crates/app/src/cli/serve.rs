@@ -49,7 +49,7 @@ impl Serve {
         let parts = Parts {
             store: store.clone(),
             registry: parts::registry(prices),
-            clock: settings::clock(),
+            clock: settings::clock_of(&store).await?,
             random: Arc::new(Seeded::from_process()),
             variables: Arc::new(Environment::default()),
             standing: Arc::new(Standing::default()),

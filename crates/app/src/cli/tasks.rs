@@ -123,7 +123,7 @@ impl Tasks {
 
 impl List {
     async fn run(self, context: &Context) -> Ended {
-        let store = context.read_store()?;
+        let store = context.read_store().await?;
         let lanes = lanes(store.as_ref()).await?;
         let lane = match (&self.route, &self.incoming) {
             (Some(route), _) => Some(lane_named(&lanes, TaskKind::Push, route)?),
@@ -195,7 +195,7 @@ fn row_value(row: &TaskRow, lanes: &Lanes) -> Value {
 }
 
 async fn show(context: &Context, id: TaskId) -> Ended {
-    let store = context.read_store()?;
+    let store = context.read_store().await?;
     let lanes = lanes(store.as_ref()).await?;
     let Some(story) = store.task(id).await? else {
         let problem = Problem::new("task_unknown", format!("there is no task {id}"))

@@ -52,7 +52,7 @@ impl Usage {
             By::Day => (UsageBy::Day, "day"),
         };
         let (since, until) = (self.since.unwrap_or(Millis::MIN), self.until.unwrap_or(Millis::MAX));
-        let store = context.read_store()?;
+        let store = context.read_store().await?;
         let (sums, currency) = (store.usage_by(by, since, until).await?, store.currency(None).await?);
         if context.printer.json() {
             let row = |sum: &UsageSum| {

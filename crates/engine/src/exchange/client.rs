@@ -3,6 +3,7 @@
 use super::address::{PrivateAddress, PublicOnly, is_private};
 use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
+use super::gate::Gate;
 use super::live::Page;
 use crate::crash;
 use bytes::Bytes;
@@ -11,10 +12,8 @@ use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use store::StoreError;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Host, Url};
 
@@ -80,9 +79,8 @@ pub struct Client {
     max_answer: u64,
     max_file: u64,
     request_id_header: Option<HeaderName>,
-    permits: Arc<Semaphore>,
+    gate: Arc<Gate>,
     parallel: u32,
-    paused_until: AtomicI64,
 }
 
 impl std::fmt::Debug for Client {
@@ -96,7 +94,14 @@ impl Client {
     ///
     /// # Errors
     /// A base URI that is none, or that leads to a private address without `allow_private_addresses`.
-    pub fn new(name: &str, definition: &HttpClient, base_uri: &str, keys: Keys) -> Result<Self, Problem> {
+    pub fn new(
+        name: &str,
+        definition: &HttpClient,
+        base_uri: &str,
+        keys: Keys,
+        gate: Arc<Gate>,
+    ) -> Result<Self, Problem> {
+        gate.set(definition.limits);
         let (url, request_id_header) = judge(definition, base_uri)?;
         Ok(Self {
             name: name.to_owned(),
@@ -111,9 +116,8 @@ impl Client {
             max_answer: definition.max_answer_bytes,
             max_file: definition.max_file_bytes,
             request_id_header,
-            permits: Arc::new(Semaphore::new(definition.limits.parallel as usize)),
+            gate,
             parallel: definition.limits.parallel,
-            paused_until: AtomicI64::new(0),
         })
     }
 
@@ -129,10 +133,10 @@ impl Client {
         &self.base
     }
 
-    /// Permits for calls under way, shared by all routes.
+    /// Who may send, and when; shared by all routes.
     #[must_use]
-    pub fn permits(&self) -> &Arc<Semaphore> {
-        &self.permits
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
     }
 
     /// How many calls may be under way.
@@ -145,17 +149,6 @@ impl Client {
     #[must_use]
     pub fn has_key(&self, credential: Credential) -> bool {
         self.keys.of(credential).is_some()
-    }
-
-    /// Sends nothing before that time: the service said "not now".
-    pub fn pause_until(&self, at: Millis) {
-        self.paused_until.fetch_max(at, Ordering::Relaxed);
-    }
-
-    /// Until when nothing is sent; in the past where there is no pause.
-    #[must_use]
-    pub fn paused_until(&self) -> Millis {
-        self.paused_until.load(Ordering::Relaxed)
     }
 
     /// Sends a request once and reads its answer under the caps. `files` has what forms name, and keeps what an answer is.

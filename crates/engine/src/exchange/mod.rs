@@ -7,6 +7,7 @@ mod address;
 mod body;
 mod client;
 mod form;
+mod gate;
 mod live;
 mod redact;
 
@@ -14,4 +15,5 @@ pub use address::is_private;
 pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
 pub use form::Files;
+pub use gate::{Gate, Pass};
 pub use redact::redact_headers;

@@ -6,8 +6,9 @@ use super::{
 use crate::decide::Policy;
 use crate::definitions::builtin::{AnswersOptions, InlineOptions};
 use crate::definitions::variables::{Variables, resolve, resolve_secret};
-use crate::exchange::{Client, Keys};
+use crate::exchange::{Client, Gate, Keys};
 use crate::schedule::Scheduled;
+use crate::standing::Standing;
 use crate::transformers::{Chain, Condition};
 use model::definition::{
     Definitions, HttpClient, HttpPublisherOptions, HttpSubscriberOptions, Incoming, Outgoing, Part, Route, WaitUntil,
@@ -30,6 +31,8 @@ pub struct Parts<'a> {
     pub registry: &'a Registry,
     /// Where `${…}` gets its values.
     pub variables: &'a dyn Variables,
+    /// What stands while definitions come and go.
+    pub standing: &'a Standing,
     /// Numbers of all lanes.
     pub lanes: &'a HashMap<(TaskKind, String), LaneId>,
 }
@@ -69,9 +72,11 @@ impl Compiler<'_> {
     fn clients(&mut self) {
         for (name, definition) in &self.parts.definitions.http_clients {
             let place = format!("http_clients.{name}");
-            if let Some(client) =
-                self.keep(&place, open_client(name, definition, self.parts.variables).map_err(|problem| vec![problem]))
-            {
+            if let Some(client) = self.keep(
+                &place,
+                open_client(name, definition, self.parts.variables, self.parts.standing.gate(name))
+                    .map_err(|problem| vec![problem]),
+            ) {
                 self.clients.insert(name.clone(), Arc::new(client));
             }
         }
@@ -316,7 +321,12 @@ impl Compiler<'_> {
 ///
 /// # Errors
 /// A secret or variable that is not set, a base URI that is none or is private.
-pub fn open_client(name: &str, definition: &HttpClient, variables: &dyn Variables) -> Result<Client, Problem> {
+pub fn open_client(
+    name: &str,
+    definition: &HttpClient,
+    variables: &dyn Variables,
+    gate: Arc<Gate>,
+) -> Result<Client, Problem> {
     let base_uri = resolve(&definition.base_uri, variables).map_err(|problem| problem.within("base_uri"))?;
     let key = |option: &'static str, text: &Option<String>| {
         text.as_deref()
@@ -328,7 +338,7 @@ pub fn open_client(name: &str, definition: &HttpClient, variables: &dyn Variable
         admin_key: key("admin_key", &definition.admin_key)?,
         user_key: key("user_key", &definition.user_key)?,
     };
-    Client::new(name, definition, &base_uri, keys)
+    Client::new(name, definition, &base_uri, keys, gate)
 }
 
 fn value(part: &Part) -> Value {

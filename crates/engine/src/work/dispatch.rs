@@ -8,15 +8,15 @@ use super::settle::{Outcome, settle};
 use crate::crash;
 use crate::engine::Parts;
 use crate::flow::{Flows, PushFlow, PushTarget};
-use model::{Millis, Problem};
+use model::{Millis, Problem, TaskId};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use store::{Claim, ClaimRequest, LaneId, StoreError, Token};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// How long a claim holds unless renewed. One engine holds a SQLite store, so there nobody waits for its end.
-const LEASE: Millis = 600_000;
+/// How long a claim holds unless renewed, where other engines may take it over.
+const LEASE: Millis = 60_000;
 /// How soon a store that is not available is asked again: twice as long each time.
 const FIRST_WAIT: Millis = 100;
 const LONGEST_WAIT: Millis = 5_000;
@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub(super) flows: Arc<Flows>,
     pub(super) signals: Signals,
     until: Until,
+    /// Claims that are not ended yet, by task: to be renewed.
+    held: Mutex<HashMap<TaskId, Token>>,
     pub(super) states: HashMap<LaneId, LaneState>,
     pub(super) outcomes: mpsc::UnboundedSender<Outcome>,
     pub(super) stop: watch::Receiver<bool>,
@@ -122,9 +124,28 @@ impl Shared {
         }
     }
 
+    /// Claims to be renewed until they are let go.
+    fn hold(&self, tokens: impl Iterator<Item = Token>) {
+        if self.parts.store.is_shared() {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.extend(tokens.map(|token| (token.task, token)));
+        }
+    }
+
+    /// These claims have ended, or are lost.
+    pub(super) fn let_go(&self, tokens: impl Iterator<Item = Token>) {
+        if self.parts.store.is_shared() {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            for token in tokens {
+                held.remove(&token.task);
+            }
+        }
+    }
+
     /// Gives back claims that were not started.
     pub(super) async fn hand_back(&self, lane: LaneId, tokens: Vec<Token>) {
         let count = tokens.len();
+        self.let_go(tokens.iter().copied());
         if let Err(error) = self.parts.store.hand_back(tokens, self.now()).await {
             self.signals.fail(error);
         }
@@ -167,9 +188,12 @@ impl Work {
         let signals = Signals::new();
         let calls = parts.standing.calls();
         let (until, stop) = (options.until, options.stop);
-        let shared = Arc::new(Shared { parts, flows, signals, until, states, outcomes, stop });
+        let shared = Arc::new(Shared { parts, flows, signals, until, held: Mutex::default(), states, outcomes, stop });
         let mut tasks = JoinSet::new();
         tasks.spawn(settle(shared.clone(), ended));
+        if shared.parts.store.is_shared() {
+            tasks.spawn(renew(shared.clone()));
+        }
         for (lane, inbox) in inboxes {
             spawn_lane(&mut tasks, &shared, lane, inbox);
         }
@@ -237,6 +261,7 @@ impl Work {
         if !claims.is_empty() {
             crash::point("after_claim");
         }
+        self.shared.hold(claims.iter().map(|claim| claim.token));
         let mut by_lane: HashMap<LaneId, Vec<Claim>> = HashMap::new();
         for claim in claims {
             by_lane.entry(claim.lane).or_default().push(claim);
@@ -282,6 +307,29 @@ impl Work {
         self.shared.signals.clear_timer();
         for state in self.shared.states.values() {
             state.heat();
+        }
+    }
+}
+
+/// Renews what is held, for ever: three times before it would run out.
+async fn renew(shared: Arc<Shared>) {
+    loop {
+        shared.parts.clock.sleep_until(shared.now() + LEASE / 3).await;
+        let held: Vec<Token> = {
+            let held = shared.held.lock().unwrap_or_else(PoisonError::into_inner);
+            held.values().copied().collect()
+        };
+        if held.is_empty() {
+            continue;
+        }
+        let until = shared.now() + LEASE;
+        match shared.parts.store.renew(held.clone(), until).await {
+            Ok(kept) => {
+                let lost: Vec<Token> =
+                    held.iter().zip(kept).filter(|(_, kept)| !kept).map(|(token, _)| *token).collect();
+                shared.let_go(lost.into_iter());
+            }
+            Err(error) => tracing::warn!(%error, "claims could not be renewed"),
         }
     }
 }

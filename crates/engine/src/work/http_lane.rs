@@ -3,6 +3,7 @@
 //! Claims are transformed and checked ahead; as permits come free, START of as many tasks is committed and their bytes
 //! leave. A permit is given back when the answer is in, not when it is committed.
 
+use super::admission::{Admitted, Leave, admit, day_is_full, report, still_open};
 use super::answered::{self, Kept};
 use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
@@ -11,13 +12,14 @@ use super::keep::AnswerFiles;
 use super::settle::Outcome;
 use super::wait::{self, Waiting};
 use crate::crash;
-use crate::decide::{Case, decide};
+use crate::decide::{Case, LONGEST_WAIT, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use bytes::Bytes;
 use model::definition::AnswerAs;
 use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, Usage};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use store::{AttemptEnd, Claim, Next, Start, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -52,8 +54,8 @@ enum Prepares {
     Ended(Box<Ended>),
 }
 
-/// A route's permit and its HTTP client's.
-type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+/// Its HTTP client's leave, and the route's own permit.
+type Permits = (Leave, OwnedSemaphorePermit);
 
 impl HttpLane {
     pub(super) fn new(shared: Arc<Shared>, flow: Arc<PushFlow>) -> Self {
@@ -81,35 +83,61 @@ impl HttpLane {
         sender.abort();
     }
 
-    /// Sends what is ready as permits come free.
+    /// Sends what is ready as it gets leave.
     async fn send_all(self: Arc<Self>, mut waiting: mpsc::UnboundedReceiver<Ready>) {
         let PushTarget::Http(push) = &self.flow.target else { return };
         let own = Arc::new(Semaphore::new(self.flow.parallel as usize));
-        while let Some(first) = waiting.recv().await {
+        let mut ready: VecDeque<Ready> = VecDeque::new();
+        loop {
+            if ready.is_empty() {
+                let Some(first) = waiting.recv().await else { return };
+                ready.push_back(first);
+            }
+            let Ok(permit) = own.clone().acquire_owned().await else { return };
+            let mut permits = vec![permit];
+            while let Ok(permit) = own.clone().try_acquire_owned() {
+                if ready.len() <= permits.len() {
+                    let Ok(next) = waiting.try_recv() else { break };
+                    ready.push_back(next);
+                }
+                permits.push(permit);
+            }
             if self.shared.stopping() {
-                self.shared.hand_back(self.flow.lane, vec![first.claim.token]).await;
+                self.give_back(&mut ready).await;
                 continue;
             }
-            self.wait_for(&push.client).await;
-            let Some(permits) = acquire(&own, push.client.permits()).await else { return };
-            let mut batch = vec![(first, permits)];
-            while let Some(permits) = try_acquire(&own, push.client.permits()) {
-                let Ok(next) = waiting.try_recv() else { break };
-                batch.push((next, permits));
-            }
-            tokio::spawn(self.clone().start(batch));
+            let admitted = admit(&self.shared, &push.client, self.flow.priority, permits.len()).await;
+            let leaves = match admitted {
+                Admitted::Calls(leaves) => leaves,
+                Admitted::Full(until) => {
+                    ready.extend(std::iter::from_fn(|| waiting.try_recv().ok()));
+                    ready.drain(..).for_each(|ready| self.wait_for_day(ready, &push.client, until));
+                    continue;
+                }
+                Admitted::Stop => {
+                    self.give_back(&mut ready).await;
+                    continue;
+                }
+            };
+            let batch = leaves.into_iter().zip(permits).map_while(|permits| Some((ready.pop_front()?, permits)));
+            tokio::spawn(self.clone().start(batch.collect()));
         }
     }
 
-    /// The service said "not now" to this client: nobody asks before that time.
-    async fn wait_for(&self, client: &Client) {
-        while client.paused_until() > self.shared.now() && !self.shared.stopping() {
-            let mut stop = self.shared.stop.clone();
-            tokio::select! {
-                () = self.shared.parts.clock.sleep_until(client.paused_until()) => {}
-                _ = stop.changed() => {}
-            }
-        }
+    /// The task waits until the day's limit begins anew, and says so.
+    fn wait_for_day(&self, ready: Ready, client: &Client, until: Millis) {
+        let Ready { claim, request, .. } = ready;
+        let problem = Some(day_is_full(client));
+        let mut end = plain_end(claim.token.attempt, self.shared.now(), Evidence::NotSent, problem);
+        let mut next = Next::Waiting(until);
+        self.flow.keep_deadline(claim.created_at, &mut next, &mut end.problem);
+        let ended = Ended { claim, request: Some(request), answer: Value::Null, end, next, resume: None };
+        let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
+    }
+
+    async fn give_back(&self, ready: &mut VecDeque<Ready>) {
+        let tokens = ready.drain(..).map(|ready| ready.claim.token).collect();
+        self.shared.hand_back(self.flow.lane, tokens).await;
     }
 
     /// Commits START of a batch, then lets the bytes leave.
@@ -133,6 +161,7 @@ impl HttpLane {
                 tokio::spawn(self.clone().exchange(ready, permits));
             } else {
                 // Another engine took the task over: it is theirs now.
+                self.shared.let_go(std::iter::once(ready.claim.token));
                 self.shared.release(self.flow.lane, 1);
             }
         }
@@ -147,16 +176,24 @@ impl HttpLane {
         let asked = if waiting.is_some() { wait::asked(push).ok() } else { None };
         let operation = asked.as_ref().unwrap_or(&push.operation);
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
+        let (leave, own) = permits;
+        still_open(&self.shared, &push.client, leave.is_probe).await;
         let exchanged = push
             .client
             .exchange(&prepared.http, operation.credential(), Some(&id), &AnswerFiles::of(&self.shared))
             .await;
-        drop(permits);
-        let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting, noticed }, exchanged).await;
+        let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting, noticed }, exchanged);
+        let until = match (ended.end.evidence, ended.next) {
+            (Evidence::Refused { .. }, Next::Retry(at)) => Some(at),
+            (Evidence::Refused { after_ms }, _) => after_ms.map(|after| self.shared.now() + after.min(LONGEST_WAIT)),
+            _ => None,
+        };
+        drop(own);
+        report(&self.shared, &push.client, leave, ended.end.evidence, until, ended.end.usage.as_ref()).await;
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
     }
 
-    async fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {
+    fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {
         let Asked { claim, request, waiting, noticed } = asked;
         let now = self.shared.now();
         let effect = operation.effect(&request);
@@ -190,9 +227,6 @@ impl HttpLane {
             && let Some(turn) = wait::turn(push, waiting, &started, &answer, &mut end, now)
         {
             (next, resume) = (turn.next, turn.resume);
-        }
-        if let (Evidence::Refused { .. }, Next::Retry(at)) = (end.evidence, next) {
-            push.client.pause_until(at);
         }
         self.flow.keep_deadline(claim.created_at, &mut next, &mut end.problem);
         if end.evidence == Evidence::Answered && end.problem.is_none() && !noticed.is_empty() {
@@ -365,16 +399,4 @@ pub(super) fn used(
     answer: &Value,
 ) -> Option<Usage> {
     (end.evidence == Evidence::Answered).then(|| operation.usage(request, answer, client.base())).flatten()
-}
-
-async fn acquire(own: &Arc<Semaphore>, shared: &Arc<Semaphore>) -> Option<Permits> {
-    let own = own.clone().acquire_owned().await.ok()?;
-    let shared = shared.clone().acquire_owned().await.ok()?;
-    Some((own, shared))
-}
-
-fn try_acquire(own: &Arc<Semaphore>, shared: &Arc<Semaphore>) -> Option<Permits> {
-    let own = own.clone().try_acquire_owned().ok()?;
-    let shared = shared.clone().try_acquire_owned().ok()?;
-    Some((own, shared))
 }

@@ -6,6 +6,7 @@
 //! A lane never touches the task table but for START; every end goes through [`settle`], so that what follows from an
 //! end is in the same commit as the end.
 
+mod admission;
 mod answered;
 mod conclude;
 mod dispatch;

@@ -1,12 +1,13 @@
 //! Pull tasks: one page at a time, its tasks and the cursor in one commit.
 
+use super::admission::{Admitted, admit, day_is_full, report};
 use super::conclude::{fed, plain_end};
 use super::dispatch::Shared;
 use super::file::name_file;
 use super::http_lane::{answered_end, joined, unkept, used};
 use super::keep::{AnswerFiles, BlobKeeper, in_one, left_out};
 use super::settle::Outcome;
-use crate::decide::{Case, Policy, decide};
+use crate::decide::{Case, LONGEST_WAIT, Policy, decide};
 use crate::exchange::Exchanged;
 use crate::flow::{HttpPull, PullFlow, PullSource};
 use crate::transformers::Condition;
@@ -66,6 +67,8 @@ struct Step {
     cursor: Option<(LaneId, Option<Bytes>)>,
     /// Where to go on; `None` at the end.
     left: Option<Left>,
+    /// Not before this time.
+    wait_until: Option<Millis>,
 }
 
 /// A step that brought nothing.
@@ -169,6 +172,7 @@ impl PullLane {
             left_out,
             cursor: page.cursor.map(|cursor| (self.flow.lane, Some(Bytes::from(cursor.to_string())))),
             left: more.then_some(Left { taken, pages: left.pages + 1, request: None }),
+            wait_until: None,
         })
     }
 
@@ -209,7 +213,15 @@ impl PullLane {
         if let (Some(until), Some(size)) = (&mut prepared.http.until, pull.page_size) {
             until.events = size;
         }
-        let Ok(_permit) = pull.client.permits().acquire().await else { return Ok(None) };
+        let leave = match admit(&self.shared, &pull.client, 0, 1).await {
+            Admitted::Calls(mut leaves) => leaves.pop(),
+            Admitted::Full(until) => return Ok(Some(self.wait_for_day(claim, pull, until))),
+            Admitted::Stop => None,
+        };
+        let Some(leave) = leave else {
+            self.shared.hand_back(self.flow.lane, vec![claim.token]).await;
+            return Ok(None);
+        };
         let start = Start {
             token: claim.token,
             at: self.shared.now(),
@@ -234,7 +246,17 @@ impl PullLane {
             .client
             .exchange(&prepared.http, pull.operation.credential(), Some(&id), &AnswerFiles::of(&self.shared))
             .await;
-        self.read_page(claim, pull, &request, exchanged, &left, room).map(Some)
+        let read = self.read_page(claim, pull, &request, exchanged, &left, room);
+        let end = match &read {
+            Ok(step) => &step.end,
+            Err(stopped) => stopped.end.as_ref(),
+        };
+        let until = match end.evidence {
+            Evidence::Refused { after_ms } => after_ms.map(|after| end.at + after.min(LONGEST_WAIT)),
+            _ => None,
+        };
+        report(&self.shared, &pull.client, leave, end.evidence, until, end.usage.as_ref()).await;
+        read.map(Some)
     }
 
     fn read_page(
@@ -293,13 +315,28 @@ impl PullLane {
         let taken = left.taken + payloads.len() as u64;
         let full = room.is_some_and(|room| payloads.len() as u64 >= room);
         let left = next.filter(|_| !full).map(|request| Left { taken, pages: left.pages + 1, request: Some(request) });
-        Ok(Step { end, payloads, left_out: Vec::new(), cursor, left })
+        Ok(Step { end, payloads, left_out: Vec::new(), cursor, left, wait_until: None })
     }
 
     /// A step that needs nothing from outside and leaves nothing to do.
     fn whole(&self, claim: &Claim, payloads: Vec<Value>) -> Step {
         let end = plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None);
-        Step { end, payloads, left_out: Vec::new(), cursor: None, left: None }
+        Step { end, payloads, left_out: Vec::new(), cursor: None, left: None, wait_until: None }
+    }
+
+    /// The pull waits until the day's limit begins anew, and says so.
+    fn wait_for_day(&self, claim: &Claim, pull: &HttpPull, until: Millis) -> Step {
+        let problem = Some(day_is_full(&pull.client));
+        let end = plain_end(claim.token.attempt, self.shared.now(), Evidence::NotSent, problem);
+        let left = claim.resume.as_deref().and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
+        Step {
+            end,
+            payloads: Vec::new(),
+            left_out: Vec::new(),
+            cursor: None,
+            left: Some(left),
+            wait_until: Some(until),
+        }
     }
 
     /// A pull that cannot be made at all.
@@ -338,13 +375,17 @@ fn first_that(condition: &Condition, items: &[Value], now: Millis) -> Result<Opt
 /// A page with everything that follows from it: the end of the attempt, the tasks, the cursor.
 fn taken_in(shared: &Shared, flow: &PullFlow, claim: &Claim, step: Step) -> Finish {
     let now = shared.now();
-    let Step { end, payloads, left_out: problems, cursor, left } = step;
+    let Step { end, payloads, left_out: problems, cursor, left, wait_until } = step;
     let mut new_tasks = Vec::with_capacity(payloads.len() + problems.len());
     for payload in payloads {
         new_tasks.extend(fed(flow, payload, claim, now));
     }
     new_tasks.extend(problems.into_iter().map(|problem| left_out(flow.lane, problem, claim, now)));
     let resume = left.as_ref().and_then(|left| serde_json::to_vec(left).ok()).map(Bytes::from);
-    let next = if left.is_some() { Next::Again(now) } else { Next::Finished };
+    let next = match (wait_until, &left) {
+        (Some(until), _) => Next::Waiting(until),
+        (None, Some(_)) => Next::Again(now),
+        (None, None) => Next::Finished,
+    };
     Finish { token: claim.token, end, next, new_tasks, cursor, resume }
 }

@@ -82,6 +82,8 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
         ends.push(finish);
     }
     crash::point("before_outcome");
+    // Renewing goes on until the end is on disk: only then may nobody take them over.
+    let tokens: Vec<_> = ends.iter().map(|finish| finish.token).collect();
     match shared.insist_with(ends, |ends| shared.parts.store.finish(ends)).await {
         Ok(kept) => {
             crash::point("after_outcome");
@@ -95,6 +97,7 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
         }
         Err(error) => shared.signals.fail(error),
     }
+    shared.let_go(tokens.into_iter());
     fed.sort_unstable();
     fed.dedup();
     for lane in fed {

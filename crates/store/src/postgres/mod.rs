@@ -4,6 +4,7 @@ mod claims;
 mod connect;
 mod decisions;
 mod definitions;
+mod drawn;
 mod ends;
 mod fault;
 mod lanes;
@@ -20,8 +21,9 @@ mod usage;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
-    Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
+    Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -100,6 +102,10 @@ impl Store for PostgresStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    async fn time(&self) -> Result<Option<Millis>, StoreError> {
+        self.server.read((), |db, ()| Box::pin(queries::time(db))).await.map(Some)
     }
 
     async fn insert(&self, tasks: Vec<NewTask>, now: Millis) -> Result<Vec<Option<TaskId>>, StoreError> {
@@ -185,6 +191,14 @@ impl Store for PostgresStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.server.read(lane, |db, lane| Box::pin(lanes::open_runs(db, *lane))).await
+    }
+
+    async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {
+        self.server.write(asked, |write, asked| Box::pin(drawn::draw(write.db(), asked))).await
+    }
+
+    async fn settle(&self, settled: Settle) -> Result<(), StoreError> {
+        self.server.write(settled, |write, settled| Box::pin(drawn::settle(write.db(), settled))).await
     }
 
     async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {

@@ -238,3 +238,9 @@ pub(super) async fn unnamed(db: &mut PgConnection, ids: &[BlobId]) -> Result<Vec
     let named = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<String>, _>>()?;
     Ok(ids.iter().filter(|id| !named.contains(id.as_str())).cloned().collect())
 }
+
+/// The server's clock, in UTC milliseconds.
+pub(super) async fn time(db: &mut PgConnection) -> Result<model::Millis, Fault> {
+    let row = sqlx::query("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").fetch_one(db).await?;
+    Ok(row.try_get(0)?)
+}

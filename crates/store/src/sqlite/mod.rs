@@ -4,6 +4,7 @@ mod backup;
 mod claims;
 mod decisions;
 mod definitions;
+mod drawn;
 mod examine;
 mod folder;
 mod lanes;
@@ -26,8 +27,9 @@ pub use migrate::Upgrade;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule,
-    Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
+    Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -212,6 +214,14 @@ impl Store for SqliteStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.read(move |db| lanes::open_runs(db, lane)).await
+    }
+
+    async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {
+        self.write(move |write| drawn::draw(write.db, &asked)).await
+    }
+
+    async fn settle(&self, settled: Settle) -> Result<(), StoreError> {
+        self.write(move |write| drawn::settle(write.db, &settled)).await
     }
 
     async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {

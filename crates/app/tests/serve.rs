@@ -1,0 +1,317 @@
+//! `serve` as its users meet it: real processes, real sockets, the files and the simulator's ledger as judges.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails; tests start processes"
+)]
+
+#[path = "../../store/tests/cluster/mod.rs"]
+mod cluster;
+mod world;
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use world::{Simulator, World, lines};
+
+/// A serving process. Killed when it is dropped.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    /// Starts it and waits until it says where it listens.
+    fn start(command: &mut Command) -> Self {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let first: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let address = first["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        Self { child, address }
+    }
+
+    fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Ends politely.
+    fn stop(mut self) {
+        self.signal("-TERM");
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// A request over a connection of its own: status and body.
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
+        head.push_str(&format!("content-length: {}\r\n", body.len()));
+        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        // A server that has refused may have closed its end already.
+        let _ = socket.write_all(body);
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+        (status, serde_json::from_str(body).unwrap_or_default())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks until it is so. A serving process does its work in its own time; the bound is for a broken one.
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{what} did not come about within a minute");
+}
+
+const HOOK: &str = r#"
+incoming:
+  orders: { subscriber: { type: webhook, token: "${secret:TOKEN}", id_header: x-event, max_bytes: 1000 } }
+outgoing:
+  file: { publisher: { type: file, path: orders.jsonl } }
+routes:
+  save: { incoming: orders, outgoing: file, order_by: customer }
+"#;
+
+fn hook_path(world: &World) -> String {
+    world.run(&["webhooks", "--json"]).expect(0).json()[0]["path"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_accepted_webhook_is_never_lost_and_comes_once() {
+    let world = World::new();
+    world.write("flow.yaml", HOOK);
+    let serve = || Serving::start(world.command(&[]).env("TOKEN", "let-me-in"));
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    let path = hook_path(&world);
+    let mut serving = serve();
+    let token = ("authorization", "Bearer let-me-in");
+    for round in 0..5 {
+        for number in 0..20 {
+            let id = format!("{round}-{number}");
+            let body = json!({ "id": id, "customer": number % 3 }).to_string();
+            let (status, _) = serving.send("POST", &path, &[token, ("x-event", &id)], body.as_bytes());
+            assert_eq!(status, 202);
+        }
+        // Ended without a word, right after what it said.
+        serving.signal("-KILL");
+        serving.child.wait().unwrap();
+        serving = serve();
+        let again = json!({ "id": "again" }).to_string();
+        let (status, answer) =
+            serving.send("POST", &path, &[token, ("x-event", &format!("{round}-3"))], again.as_bytes());
+        assert_eq!((status, answer), (200, json!({ "duplicate": true })));
+    }
+    let out = world.path("orders.jsonl");
+    wait_for("every order", || {
+        let tally = world.run(&["tasks", "list", "--json", "--state", "new"]).json();
+        (tally.as_array().is_some_and(Vec::is_empty) && lines_so_far(&out) >= 100).then_some(())
+    });
+    serving.stop();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut last: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for line in lines(&out) {
+        let id = line["id"].as_str().unwrap().to_owned();
+        let (round, number) = id.split_once('-').unwrap();
+        let at = (round.parse().unwrap(), number.parse().unwrap());
+        let before = last.insert(line["customer"].as_u64().unwrap(), at);
+        assert!(before.is_none_or(|before| before < at), "orders of one customer keep their order: {before:?} {at:?}");
+        *seen.entry(id).or_default() += 1;
+    }
+    assert_eq!(seen.len(), 100);
+    assert!(seen.values().all(|count| *count == 1), "{seen:?}");
+}
+
+fn lines_so_far(path: &std::path::Path) -> usize {
+    std::fs::read(path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+}
+
+#[test]
+fn what_is_not_right_is_refused_and_nothing_is_kept() {
+    let world = World::new();
+    world.write("flow.yaml", HOOK);
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    let path = hook_path(&world);
+    let serving = Serving::start(world.command(&[]).env("TOKEN", "let-me-in"));
+    let token = ("authorization", "Bearer let-me-in");
+    let deep = "[".repeat(100_000);
+    let long = vec![b' '; 1_001];
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
+    let cases: [Case<'_>; 9] = [
+        ("POST", "/webhooks/00000000000000000000000000000000", &[token], b"{}", 404),
+        ("POST", "/webhooks/..%2f..%2fetc", &[token], b"{}", 404),
+        ("GET", &path, &[token], b"", 405),
+        ("POST", &path, &[], b"{}", 401),
+        ("POST", &path, &[("authorization", "Bearer let-me-i")], b"{}", 401),
+        ("POST", &path, &[("authorization", "let-me-in")], b"{}", 401),
+        ("POST", &path, &[token], b"{", 400),
+        ("POST", &path, &[token], &deep.as_bytes()[..900], 400),
+        ("POST", &path, &[token], &long, 413),
+    ];
+    for (method, path, headers, body, expected) in cases {
+        assert_eq!(serving.send(method, path, headers, body).0, expected, "{method} {path} {headers:?}");
+    }
+    assert_eq!(serving.send("GET", "/healthz", &[], b"").0, 200);
+    assert_eq!(serving.send("GET", "/readyz", &[], b"").0, 200);
+    assert_eq!(serving.send("GET", "/", &[], b"").0, 404);
+    serving.stop();
+    assert_eq!(world.run(&["tasks", "list", "--json"]).expect(0).json(), json!([]));
+    // Without a value for its secret it accepts nothing.
+    let serving = Serving::start(&mut world.command(&[]));
+    assert_eq!(serving.send("POST", &path, &[("authorization", "Bearer ")], b"{}").0, 401);
+}
+
+#[test]
+fn schedules_come_once_each_whatever_happens_to_the_process() {
+    let world = World::new();
+    world.write(
+        "flow.yaml",
+        r#"
+incoming:
+  tick: { subscriber: { type: inline, payloads: [{ tick: true }] } }
+outgoing:
+  file: { publisher: { type: file, path: ticks.jsonl } }
+routes:
+  save: { incoming: tick, outgoing: file }
+schedules:
+  often: { run: tick, cron: "* * * * *", misfire: all, overlap: queue }
+  never: { run: tick, cron: "* * * * *" }
+"#,
+    );
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    // A minute takes a second.
+    let fast = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command.env("TRAMONTANE_CLOCK_SPEED", "60");
+        command
+    };
+    assert!(fast(&["schedules", "pause", "never"]).status().unwrap().success());
+    let out = world.path("ticks.jsonl");
+    for stop in ["-KILL", "-TERM", "-KILL"] {
+        let before = lines_so_far(&out);
+        let mut serving = Serving::start(&mut fast(&[]));
+        wait_for("three ticks", || (lines_so_far(&out) >= before + 3).then_some(()));
+        serving.signal(stop);
+        serving.child.wait().unwrap();
+    }
+    fast(&["serve", "--once"]).status().unwrap();
+    let tasks = world.run(&["tasks", "list", "--json", "--limit", "1000"]).expect(0).json();
+    let pulls: Vec<&Value> = tasks.as_array().unwrap().iter().filter(|task| task["kind"] == "pull").collect();
+    assert!(pulls.len() >= 9, "{}", pulls.len());
+    assert!(pulls.iter().all(|pull| pull["state"] == "finished"), "{pulls:?}");
+    assert_eq!(lines(&out).len(), pulls.len(), "one line for each occurrence");
+}
+
+#[test]
+fn other_commands_work_beside_it() {
+    let world = World::new();
+    world.write("flow.yaml", HOOK);
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    let serving = Serving::start(world.command(&[]).env("TOKEN", "t"));
+    let second = world.run(&["serve", "--listen", "127.0.0.1:0"]).expect(1);
+    assert!(second.stderr.contains("is held by process"), "{second:?}");
+    world.write(
+        "more.yaml",
+        "incoming:\n  two: { subscriber: { type: inline, payloads: [1, 2] } }\noutgoing:\n  out: { publisher: { type: file, path: two.jsonl } }\nroutes:\n  both: { incoming: two, outgoing: out }\n",
+    );
+    world.run(&["apply", "more.yaml"]).expect(0);
+    world.run(&["run", "two"]).expect(0);
+    assert_eq!(lines(&world.path("two.jsonl")), [json!(1), json!(2)]);
+    world.run(&["tasks", "retry", "2"]).expect(0);
+    wait_for("the retried task", || (lines_so_far(&world.path("two.jsonl")) == 3).then_some(()));
+    serving.stop();
+}
+
+/// Three processes on one database. One is killed; one is stopped for longer than its claims hold, and goes on.
+#[test]
+fn three_processes_on_one_database_do_every_row_once() {
+    if !cluster::available() {
+        return;
+    }
+    let cluster = cluster::Cluster::start();
+    let world = World::new();
+    let rows = 600;
+    let text: String = (0..rows).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    world.write("rows.jsonl", text);
+    world.write(
+        "flow.yaml",
+        r#"
+http_clients:
+  mistral:
+    prototype: mistral
+    base_uri: ${MISTRAL_BASE_URI}
+    api_key: ${secret:MISTRAL_API_KEY}
+    allow_private_addresses: true
+incoming:
+  rows: { subscriber: { type: file, path: rows.jsonl } }
+outgoing:
+  ask:
+    transformers:
+      - { type: jq, filter: '{payload: {model: "mistral-small-latest", messages: [{role: "user", content: ("row " + (.n | tostring))}]}}' }
+    publisher: { type: mistral, http_client: mistral, method: POST, entity: Chat Completion }
+routes:
+  ask: { incoming: rows, outgoing: ask, parallel: 4 }
+"#,
+    );
+    let ledger = world.path("ledger.jsonl");
+    let simulator = Simulator::start(&world, &["--ledger", ledger.to_str().unwrap(), "--latency", "40ms"]);
+    let url = cluster.url();
+    let command = || {
+        let mut command = world.command(&[]);
+        // Twenty times as fast, so that a claim runs out after three seconds.
+        command.env("TRAMONTANE_DATABASE", &url).env("MISTRAL_BASE_URI", &simulator.url);
+        command.env("TRAMONTANE_CLOCK_SPEED", "20");
+        command
+    };
+    assert!(command().args(["apply", "flow.yaml"]).status().unwrap().success());
+    let mut all: Vec<Serving> = (0..3).map(|_| Serving::start(&mut command())).collect();
+    let mut begun = command().args(["run", "rows", "--wait", "2m"]).spawn().unwrap();
+    let seen = || lines_so_far(&ledger);
+    wait_for("the first calls", || (seen() > 60).then_some(()));
+    all[0].signal("-KILL");
+    all[0].child.wait().unwrap();
+    all[1].signal("-STOP");
+    begun.wait().unwrap();
+    let left = |state: &str| {
+        let out = command().args(["tasks", "list", "--json", "--limit", "5000", "--state", state]).output().unwrap();
+        serde_json::from_slice::<Value>(&out.stdout).unwrap().as_array().unwrap().len()
+    };
+    // Claims of the killed and of the stopped one run out, and the third takes them over.
+    for _ in 0..1_200 {
+        if left("new") + left("processing") + left("retry") == 0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    all[1].signal("-CONT");
+    let (finished, unknown) = (left("finished"), left("unknown"));
+    assert_eq!(finished + unknown, rows + 1, "every row is somewhere, and the pull");
+    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines(&ledger) {
+        // Each row has a body of its own.
+        if let Some(body) = line["body_sha256"].as_str() {
+            *calls.entry(body.to_owned()).or_default() += 1;
+        }
+    }
+    let repeated: Vec<_> = calls.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(repeated.is_empty(), "paid twice: {repeated:?}");
+    assert!(calls.len() >= finished - 1, "{} calls for {finished} finished", calls.len());
+    println!("0 lost, 0 unsafe repeats, {unknown} unknown of {rows}");
+}

@@ -1,0 +1,274 @@
+//! Who may send to a remote system, and when: what all routes share of one HTTP client.
+//!
+//! The service's "not now" pauses the client, not the task alone; so do failures in a row. After a pause one call tries
+//! whether the system is back, and the others wait for what it finds.
+
+use model::definition::{Breaker, Limits};
+use model::{Evidence, Millis, Money, Usage};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::Caps;
+use tokio::sync::{Semaphore, watch};
+
+/// The gate before one remote system. It stands while definitions come and go.
+#[derive(Debug)]
+pub struct Gate {
+    state: Mutex<State>,
+    /// Changes whenever a call may go that could not before.
+    changed: watch::Sender<()>,
+    /// How many lanes of each priority wait for a permit.
+    waiting: watch::Sender<BTreeMap<i32, usize>>,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: Limits,
+    permits: Arc<Semaphore>,
+    paused_until: Millis,
+    /// After a pause, until a call was answered.
+    is_trying: bool,
+    /// The call that tries is under way.
+    probe_is_out: bool,
+    /// Calls in a row that found it broken, and those whose outcome is unknown.
+    failures: u32,
+    unknowns: u32,
+    /// What a call used of late, to be expected of the next.
+    tokens: u64,
+    cost: Money,
+}
+
+/// Whether a call may go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// It may.
+    Go,
+    /// It may, alone: it tries whether the system is back.
+    Probe,
+    /// Not before this time; with the largest one, not before the gate changes.
+    Wait(Millis),
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let state = State {
+            permits: Arc::new(Semaphore::new(limits.parallel as usize)),
+            limits,
+            paused_until: 0,
+            is_trying: false,
+            probe_is_out: false,
+            failures: 0,
+            unknowns: 0,
+            tokens: 0,
+            cost: Money::default(),
+        };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(()), waiting: watch::Sender::new(BTreeMap::new()) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes other limits up. Calls under way keep the permits that they have.
+    pub(crate) fn set(&self, limits: Limits) {
+        let mut state = self.state();
+        if state.limits.parallel != limits.parallel {
+            state.permits = Arc::new(Semaphore::new(limits.parallel as usize));
+        }
+        state.limits = limits;
+    }
+
+    /// Permits for calls under way.
+    pub(crate) fn permits(&self) -> Arc<Semaphore> {
+        self.state().permits.clone()
+    }
+
+    /// What is to be drawn from the store before a call.
+    pub(crate) fn caps(&self) -> Caps {
+        let limits = self.state().limits;
+        Caps {
+            per_second: limits.requests_per_second,
+            tokens_per_minute: limits.tokens_per_minute,
+            calls_per_day: limits.calls_per_day,
+            cost_per_day: limits.cost_per_day,
+        }
+    }
+
+    /// What the next call is expected to use: the most of late.
+    pub(crate) fn expected(&self) -> (u64, Money) {
+        let state = self.state();
+        (state.tokens, state.cost)
+    }
+
+    /// Remembers what a call used. What is expected falls slowly, so that a cheap call does not hide dear ones.
+    pub(crate) fn used(&self, usage: &Usage) {
+        let mut state = self.state();
+        let tokens = usage.total_tokens.unwrap_or(0);
+        let cost = usage.cost.unwrap_or_default();
+        state.tokens = tokens.max(state.tokens - state.tokens / 16);
+        state.cost = cost.max(Money(state.cost.0 - state.cost.0 / 16));
+    }
+
+    /// Asks whether a call may go.
+    pub(crate) fn pass(&self, now: Millis) -> Pass {
+        let mut state = self.state();
+        if state.paused_until > now {
+            return Pass::Wait(state.paused_until);
+        }
+        if !state.is_trying {
+            return Pass::Go;
+        }
+        if state.probe_is_out {
+            return Pass::Wait(Millis::MAX);
+        }
+        state.probe_is_out = true;
+        Pass::Probe
+    }
+
+    /// Whether a call that was let through may still go: the service may have said "not now" since.
+    pub(crate) fn is_open(&self, now: Millis) -> Option<Millis> {
+        let state = self.state();
+        match (state.paused_until > now, state.is_trying) {
+            (true, _) => Some(state.paused_until),
+            (false, true) => Some(Millis::MAX),
+            (false, false) => None,
+        }
+    }
+
+    /// A call that was to try was not sent after all.
+    pub(crate) fn give_up_probe(&self) {
+        self.state().probe_is_out = false;
+        self.changed.send_replace(());
+    }
+
+    /// What became of a call. `until`: the service asked to be left alone until then.
+    pub(crate) fn report(&self, evidence: Evidence, until: Option<Millis>, was_probe: bool, now: Millis) {
+        {
+            let mut state = self.state();
+            if was_probe {
+                state.probe_is_out = false;
+            }
+            match evidence {
+                Evidence::Answered | Evidence::Rejected => {
+                    (state.failures, state.unknowns) = (0, 0);
+                    // Answers to what was sent before the pause say nothing about after it.
+                    if was_probe || state.paused_until <= now {
+                        state.is_trying = false;
+                    }
+                }
+                Evidence::Refused { .. } => {
+                    state.pause(until.unwrap_or(now));
+                }
+                Evidence::NotSent | Evidence::ErrorAnswer | Evidence::Unknown => {
+                    state.failures += 1;
+                    state.unknowns = if evidence == Evidence::Unknown { state.unknowns + 1 } else { 0 };
+                    let Breaker { after, after_unknown, pause } = state.limits.breaker;
+                    if was_probe || state.failures >= after || state.unknowns >= after_unknown {
+                        (state.failures, state.unknowns) = (0, 0);
+                        state.pause(now + pause.0);
+                    }
+                }
+            }
+        }
+        self.changed.send_replace(());
+    }
+
+    /// Hears of changes made from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Waits with this priority until nobody waits with a smaller one.
+    pub(crate) async fn turn(self: &Arc<Self>, priority: i32) -> Place {
+        self.waiting.send_modify(|waiting| *waiting.entry(priority).or_default() += 1);
+        let place = Place { gate: self.clone(), priority };
+        let mut waiting = self.waiting.subscribe();
+        // The sender is ours, so waiting cannot fail.
+        let _ = waiting.wait_for(|waiting| waiting.keys().next().is_none_or(|first| *first >= priority)).await;
+        place
+    }
+}
+
+impl State {
+    fn pause(&mut self, until: Millis) {
+        self.paused_until = self.paused_until.max(until);
+        self.is_trying = true;
+    }
+}
+
+/// A place among those that wait; left when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    gate: Arc<Gate>,
+    priority: i32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.gate.waiting.send_modify(|waiting| {
+            if let Some(count) = waiting.get_mut(&self.priority) {
+                *count -= 1;
+                if *count == 0 {
+                    waiting.remove(&self.priority);
+                }
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::definition::Span;
+
+    const NOW: Millis = 1_000_000;
+    const REFUSED: Evidence = Evidence::Refused { after_ms: None };
+
+    fn gate(after: u32, after_unknown: u32) -> Gate {
+        let breaker = Breaker { after, after_unknown, pause: Span(30_000) };
+        Gate::new(Limits { breaker, ..Limits::default() })
+    }
+
+    #[test]
+    fn a_refusal_pauses_all_and_one_call_tries_after_it() {
+        let gate = gate(20, 5);
+        assert_eq!(gate.pass(NOW), Pass::Go);
+        gate.report(REFUSED, Some(NOW + 500), false, NOW);
+        assert_eq!(gate.pass(NOW + 499), Pass::Wait(NOW + 500));
+        // An answer to an older call does not end the pause.
+        gate.report(Evidence::Answered, None, false, NOW + 1);
+        assert_eq!(gate.pass(NOW + 2), Pass::Wait(NOW + 500));
+        assert_eq!(gate.pass(NOW + 500), Pass::Probe);
+        assert_eq!(gate.pass(NOW + 500), Pass::Wait(Millis::MAX));
+        gate.report(REFUSED, Some(NOW + 900), true, NOW + 510);
+        assert_eq!(gate.pass(NOW + 899), Pass::Wait(NOW + 900));
+        assert_eq!(gate.pass(NOW + 900), Pass::Probe);
+        gate.report(Evidence::Answered, None, true, NOW + 910);
+        assert_eq!(gate.pass(NOW + 910), Pass::Go);
+    }
+
+    #[test]
+    fn failures_in_a_row_pause_it_and_unknown_ones_sooner() {
+        for (evidence, count) in [(Evidence::ErrorAnswer, 4), (Evidence::NotSent, 4), (Evidence::Unknown, 2)] {
+            let gate = gate(4, 2);
+            for _ in 1..count {
+                gate.report(evidence, None, false, NOW);
+                assert_eq!(gate.pass(NOW), Pass::Go, "{evidence:?}");
+            }
+            gate.report(Evidence::Rejected, None, false, NOW);
+            for _ in 0..count {
+                assert_eq!(gate.pass(NOW), Pass::Go, "an answer begins the count anew");
+                gate.report(evidence, None, false, NOW);
+            }
+            assert_eq!(gate.pass(NOW), Pass::Wait(NOW + 30_000), "{evidence:?}");
+            assert_eq!(gate.pass(NOW + 30_000), Pass::Probe);
+            gate.report(evidence, None, true, NOW + 30_001);
+            assert_eq!(gate.pass(NOW + 30_002), Pass::Wait(NOW + 60_001), "one failure of the probe suffices");
+        }
+    }
+}
