@@ -65,3 +65,42 @@ fn a_day_is_full_when_it_is_full() {
     assert_eq!(left.len(), 163);
     assert!(left.iter().all(|task| task["problem"]["code"] == "day_full"), "each says why it waits");
 }
+
+/// The service refuses eighteen calls. Those that were under way at the first refusal may be among them; after that one
+/// call at a time tries, and the rest come when one was answered.
+#[test]
+fn a_storm_of_refusals_costs_no_more_calls_than_it_must() {
+    let world = World::new();
+    let ledger = world.path("ledger.jsonl");
+    world.write(
+        "faults.yaml",
+        format!(
+            "seed: 1\nrules: [{{ match: {{ operation: Chat Completion, nth: {:?} }}, do: {{ status: 429, retry_after: 1 }} }}]\n",
+            (1..=18).collect::<Vec<_>>()
+        ),
+    );
+    let simulator = Simulator::start(
+        &world,
+        &["--ledger", ledger.to_str().unwrap(), "--faults", "faults.yaml", "--latency", "20ms"],
+    );
+    world.write("flow.yaml", flow("{ parallel: 16 }", 20));
+    world.run_at(&simulator.url, &["apply", "flow.yaml"]).expect(0);
+    world.run_at(&simulator.url, &["run", "rows"]).expect(0);
+    let (mut under_way, mut refused, mut is_trying, mut answered) = (0, 0, false, 0);
+    for line in lines(&ledger) {
+        if line["event"] == "request" {
+            assert!(!is_trying || under_way == 0, "a second call went while one tried, after {refused} refusals");
+            under_way += 1;
+            continue;
+        }
+        under_way -= 1;
+        if line["status"] == 429 {
+            refused += 1;
+            is_trying |= under_way == 0;
+        } else {
+            answered += 1;
+            is_trying = false;
+        }
+    }
+    assert_eq!((refused, answered), (18, 200), "nothing was asked twice that was answered");
+}

@@ -130,8 +130,9 @@ impl Gate {
         Pass::Probe
     }
 
-    /// Whether a call that was let through may still go: the service may have said "not now" since.
-    pub(crate) fn is_open(&self, now: Millis) -> Option<Millis> {
+    /// Until when a call that was let through may no longer go, because the service has said "not now" since; `None`: it
+    /// may. With the largest time, not before the gate changes.
+    pub(crate) fn closed_until(&self, now: Millis) -> Option<Millis> {
         let state = self.state();
         match (state.paused_until > now, state.is_trying) {
             (true, _) => Some(state.paused_until),

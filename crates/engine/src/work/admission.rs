@@ -132,17 +132,22 @@ async fn wait_to_pass(shared: &Shared, client: &Client) -> Option<Pass> {
     }
 }
 
-/// Right before the bytes leave: what was let through may have been overtaken by the service's "not now".
-pub(super) async fn still_open(shared: &Shared, client: &Client, is_probe: bool) {
+/// Right before the bytes leave: what was let through may have been overtaken by the service's "not now". `false` where it
+/// is time to stop meanwhile: then it is not sent.
+pub(super) async fn still_open(shared: &Shared, client: &Client, is_probe: bool) -> bool {
     let mut changes = client.gate().changes();
     let mut stop = shared.stop.clone();
-    while let Some(until) = client.gate().is_open(shared.now()).filter(|_| !is_probe && !shared.stopping()) {
+    while let Some(until) = client.gate().closed_until(shared.now()).filter(|_| !is_probe) {
+        if shared.stopping() {
+            return false;
+        }
         tokio::select! {
             () = shared.parts.clock.sleep_until(until), if until != Millis::MAX => {}
             _ = changes.changed() => {}
             _ = stop.changed() => {}
         }
     }
+    true
 }
 
 /// What became of a call: the gate hears of it, and what was drawn is set right.

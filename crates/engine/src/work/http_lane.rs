@@ -177,11 +177,14 @@ impl HttpLane {
         let operation = asked.as_ref().unwrap_or(&push.operation);
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
         let (leave, own) = permits;
-        still_open(&self.shared, &push.client, leave.is_probe).await;
-        let exchanged = push
-            .client
-            .exchange(&prepared.http, operation.credential(), Some(&id), &AnswerFiles::of(&self.shared))
-            .await;
+        let files = AnswerFiles::of(&self.shared);
+        let is_open = still_open(&self.shared, &push.client, leave.is_probe).await;
+        let exchanged = if is_open {
+            push.client.exchange(&prepared.http, operation.credential(), Some(&id), &files).await
+        } else {
+            let reason = "it was time to stop before the service let calls through again";
+            Exchanged::Lost { evidence: Evidence::NotSent, problem: Problem::new("stopped", reason), part: None }
+        };
         let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting, noticed }, exchanged);
         let until = match (ended.end.evidence, ended.next) {
             (Evidence::Refused { .. }, Next::Retry(at)) => Some(at),
@@ -189,7 +192,9 @@ impl HttpLane {
             _ => None,
         };
         drop(own);
-        report(&self.shared, &push.client, leave, ended.end.evidence, until, ended.end.usage.as_ref()).await;
+        if is_open {
+            report(&self.shared, &push.client, leave, ended.end.evidence, until, ended.end.usage.as_ref()).await;
+        }
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
     }
 
