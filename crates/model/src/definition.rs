@@ -2,10 +2,12 @@
 //!
 //! The doc comments here are the reference: they end up in the JSON Schema and from there in forms and docs.
 
+mod keep;
 mod limits;
 mod schedule;
 mod storage;
 
+pub use keep::Keep;
 pub use limits::{Breaker, Limits};
 pub use schedule::{Misfire, Overlap, Schedule};
 pub use storage::Storage;
@@ -234,28 +236,6 @@ pub struct Route {
     /// What is kept of tasks that have ended.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: Keep,
-}
-
-/// What is kept of tasks that have ended; what is beyond any of these goes, the oldest first. Tasks whose outcome is
-/// unknown stay until they are resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Keep {
-    /// So many days after their end.
-    #[schemars(range(min = 1, max = 36_500))]
-    pub days: u32,
-    /// So many tasks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tasks: Option<u64>,
-    /// So many bytes of data, requests and answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
-}
-
-impl Default for Keep {
-    fn default() -> Self {
-        Self { days: 90, tasks: None, bytes: None }
-    }
 }
 
 /// The default of a route's `parallel`.

@@ -42,6 +42,7 @@ impl Drop for Database {
 
 impl Fixture for Database {
     type Store = PostgresStore;
+    const HISTORIES: u32 = 12;
 
     fn available() -> bool {
         cluster::available()

@@ -20,6 +20,7 @@ fn open(folder: &Path) -> SqliteStore {
 
 impl Fixture for Folder {
     type Store = SqliteStore;
+    const HISTORIES: u32 = 48;
 
     async fn fresh() -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -10,9 +10,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Codes of the server that another try may not meet.
-const PASSING: [&str; 9] = [
+const PASSING: [&str; 10] = [
     "40001", // could not serialize
     "40P01", // deadlock
+    "53100", // its disk is full
     "53300", // too many connections
     "57P01", // shut down by its administrator
     "57P02", // another of its processes crashed
@@ -51,10 +52,11 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Database(sqlx::Error::PoolClosed) => Self::Closed,
-            // None of these texts has a password in it: the driver's are about what the server said.
-            Fault::Database(error) => Self::Server(error.to_string()),
-            Fault::Silent(limit) => Self::Server(format!("the server gave no answer for {} s", limit.as_secs())),
             Fault::Store(error) => error,
+            // None of these texts has a password in it: the driver's are about what the server said.
+            Fault::Database(ref error) if fault.passes() => Self::Unavailable(error.to_string()),
+            Fault::Database(error) => Self::Server(error.to_string()),
+            Fault::Silent(limit) => Self::Unavailable(format!("the server gave no answer for {} s", limit.as_secs())),
         }
     }
 }

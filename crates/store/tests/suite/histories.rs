@@ -124,7 +124,8 @@ struct History<F> {
 pub(crate) async fn random_histories_are_as_the_model_says<F: Fixture>() {
     // On a thread of its own: the runner is not asynchronous, and blocks.
     let played = std::thread::spawn(|| {
-        let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+        let mut runner =
+            TestRunner::new(Config { cases: F::HISTORIES, failure_persistence: None, ..Config::default() });
         runner.run(&prop::collection::vec(step(), 1..80), |steps| {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(play::<F>(steps))
         })

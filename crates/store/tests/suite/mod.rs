@@ -21,6 +21,8 @@ use store::{
 #[allow(async_fn_in_trait, reason = "nobody but the tests implements or calls it")]
 pub(crate) trait Fixture: Sized {
     type Store: Store;
+    /// How many random histories are lived through: a kill is dearer for some than for others.
+    const HISTORIES: u32;
     /// Whether this machine can run such a store. Where it says no, it has told why.
     fn available() -> bool {
         true
