@@ -315,3 +315,56 @@ routes:
     assert!(calls.len() >= finished - 1, "{} calls for {finished} finished", calls.len());
     println!("0 lost, 0 unsafe repeats, {unknown} unknown of {rows}");
 }
+
+/// A small disk that goes away with its guard; `None` where this machine lets nobody mount one.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&at).unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs"]).arg(&at).output();
+        if mounted.is_ok_and(|mounted| mounted.status.success()) {
+            return Some(Self(at));
+        }
+        eprintln!("NOT TESTED: a full disk; this user may not mount a tmpfs");
+        None
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_politely_and_goes_on_when_it_is_freed() {
+    let world = World::new();
+    let Some(_disk) = Disk::mount(world.path("data")) else { return };
+    world.write("flow.yaml", HOOK);
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    let path = hook_path(&world);
+    let serving = Serving::start(world.command(&[]).env("TOKEN", "let-me-in"));
+    let mut accepted = 0;
+    let mut send = || {
+        let body = json!({ "id": accepted, "text": "x".repeat(900) }).to_string();
+        let headers = [("authorization", "Bearer let-me-in")];
+        let (status, _) = serving.send("POST", &path, &headers, body.as_bytes());
+        accepted += usize::from(status == 202);
+        status
+    };
+    assert_eq!(send(), 202);
+    let filler = world.path("data/filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[b'x'; 4096]).is_ok() {}
+    let refused = (0..5_000).map(|_| send()).find(|status| *status != 202);
+    assert_eq!(refused, Some(503), "a full disk is said, and nothing is accepted that is not on it");
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
+    wait_for("the disk to be used again", || (send() == 202).then_some(()));
+    wait_for("every accepted event", || (lines_so_far(&world.path("orders.jsonl")) == accepted).then_some(()));
+    serving.stop();
+    for state in ["failed", "unknown"] {
+        assert_eq!(world.run(&["tasks", "list", "--json", "--state", state]).expect(0).json(), json!([]), "{state}");
+    }
+}

@@ -186,8 +186,7 @@ impl Runner {
     /// Says what is wrong and waits a moment; true where it was told to stop meanwhile.
     async fn rest(&self, problem: Problem) -> bool {
         tracing::error!(%problem, "work stands still; trying again");
-        self.say_problems(vec![problem]);
-        self.options.status.send_modify(|status| status.ready = false);
+        self.options.status.send_modify(|status| (status.ready, status.problems) = (false, vec![problem]));
         let mut stop = self.options.stop.clone();
         tokio::select! {
             () = self.pause(REST) => false,

@@ -1,6 +1,7 @@
 //! What stands while definitions come and go: turns at files, and calls to look again.
 
 use crate::exchange::Gate;
+use model::Problem;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -13,6 +14,8 @@ pub struct Standing {
     /// Definitions were changed.
     definitions: watch::Sender<()>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Why the store cannot be written at present.
+    trouble: Mutex<Option<Problem>>,
     /// Gates before remote systems, by name of the HTTP client.
     gates: Mutex<HashMap<String, Arc<Gate>>>,
 }
@@ -23,6 +26,7 @@ impl Default for Standing {
             work: watch::Sender::new(()),
             definitions: watch::Sender::new(()),
             turns: Mutex::default(),
+            trouble: Mutex::default(),
             gates: Mutex::default(),
         }
     }
@@ -54,6 +58,22 @@ impl Standing {
     /// The gate before the system of an HTTP client.
     pub(crate) fn gate(&self, client: &str) -> Arc<Gate> {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner).entry(client.to_owned()).or_default().clone()
+    }
+
+    /// The store could not be written, and is tried again.
+    pub(crate) fn store_failed(&self, problem: Problem) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    }
+
+    /// It could be written again.
+    pub(crate) fn store_works(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Why the store cannot be written at present; `None`: nothing is known against it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Problem> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits for a turn at what only one may use at a time, by name: a file that two routes write to. It ends when the

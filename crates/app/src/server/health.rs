@@ -24,7 +24,9 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Val
             None
         }
     };
-    let is_ready = ready && revision.is_some();
+    let trouble = shared.standing.trouble();
+    let is_ready = ready && revision.is_some() && trouble.is_none();
+    problems.extend(trouble);
     let code = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = if is_ready { "ready" } else { "not ready" };
     (code, Json(json!({ "status": word, "revision": revision, "problems": problems })))

@@ -31,7 +31,7 @@ pub(super) fn router() -> Router<Shared> {
 struct Paths(RwLock<HashMap<LaneId, String>>);
 
 impl Paths {
-    /// The incoming behind an address. All are compared, so that time tells nothing.
+    /// The incoming behind an address.
     async fn find(&self, shared: &Shared, path: &str) -> Result<Option<Arc<PullFlow>>, store::StoreError> {
         let flows = shared.status.borrow().flows.clone();
         let Some(flows) = flows else { return Ok(None) };

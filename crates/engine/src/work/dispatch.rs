@@ -84,15 +84,42 @@ impl Shared {
         &self,
         ask: impl Fn() -> F,
     ) -> Result<T, StoreError> {
+        self.insist_while(|| !*self.stop.borrow(), ask).await
+    }
+
+    /// As [`Shared::insist`], also when it is time to stop: for what is known and not on disk yet. Whoever waits for the
+    /// end of work says when it has taken too long.
+    pub(super) async fn insist_to_the_end<V: Clone, T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        value: V,
+        ask: impl Fn(V) -> F,
+    ) -> Result<T, StoreError> {
+        match self.until {
+            Until::Idle(_) => ask(value).await,
+            Until::Stopped => self.insist_while(|| true, || ask(value.clone())).await,
+        }
+    }
+
+    async fn insist_while<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        goes_on: impl Fn() -> bool,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
         let mut wait = FIRST_WAIT;
         loop {
             match ask().await {
-                Err(error) if error.is_passing() && self.until == Until::Stopped && !*self.stop.borrow() => {
+                Err(error) if error.is_passing() && self.until == Until::Stopped && goes_on() => {
                     tracing::warn!(%error, wait_ms = wait, "the store is not available; trying again");
+                    self.parts.standing.store_failed(error.problem());
                     self.parts.clock.sleep_until(self.now() + wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                other => return other,
+                other => {
+                    if wait > FIRST_WAIT && other.is_ok() {
+                        self.parts.standing.store_works();
+                    }
+                    return other;
+                }
             }
         }
     }
@@ -137,7 +164,10 @@ impl Shared {
         if self.parts.store.is_shared() {
             let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
             for token in tokens {
-                held.remove(&token.task);
+                // The task may have been claimed anew meanwhile: that claim stays.
+                if held.get(&token.task) == Some(&token) {
+                    held.remove(&token.task);
+                }
             }
         }
     }
@@ -146,8 +176,11 @@ impl Shared {
     pub(super) async fn hand_back(&self, lane: LaneId, tokens: Vec<Token>) {
         let count = tokens.len();
         self.let_go(tokens.iter().copied());
-        if let Err(error) = self.parts.store.hand_back(tokens, self.now()).await {
-            self.signals.fail(error);
+        match self.insist(|| self.parts.store.hand_back(tokens.clone(), self.now())).await {
+            Ok(()) => {}
+            // It is time to stop: take-over finds them, and calls under way are still awaited.
+            Err(error) if error.is_passing() => tracing::warn!(%error, "claims could not be handed back"),
+            Err(error) => self.signals.fail(error),
         }
         self.release(lane, count);
     }

@@ -84,7 +84,7 @@ async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
     crash::point("before_outcome");
     // Renewing goes on until the end is on disk: only then may nobody take them over.
     let tokens: Vec<_> = ends.iter().map(|finish| finish.token).collect();
-    match shared.insist_with(ends, |ends| shared.parts.store.finish(ends)).await {
+    match shared.insist_to_the_end(ends, |ends| shared.parts.store.finish(ends)).await {
         Ok(kept) => {
             crash::point("after_outcome");
             if has_page {
