@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use store::blobs::Blobs;
 use store::{Access, SqliteStore};
 use store::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
-    Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
-    UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
+    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store, StoreError,
+    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use tokio::net::UnixStream;
 
@@ -100,7 +100,7 @@ impl Store for HeldStore {
         self.reading.hand_back(tokens, now).await
     }
 
-    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<bool>, StoreError> {
+    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<Ending>, StoreError> {
         self.reading.finish(ends).await
     }
 
@@ -138,6 +138,22 @@ impl Store for HeldStore {
 
     async fn settle(&self, settled: Settle) -> Result<(), StoreError> {
         self.reading.settle(settled).await
+    }
+
+    async fn entries(&self, keys: Vec<EntryKey>, now: Millis) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.reading.entries(keys, now).await
+    }
+
+    async fn find_entries(&self, filter: EntryFilter, now: Millis) -> Result<Vec<Entry>, StoreError> {
+        self.reading.find_entries(filter, now).await
+    }
+
+    async fn entry_counts(&self, now: Millis) -> Result<Vec<(String, u64)>, StoreError> {
+        self.reading.entry_counts(now).await
+    }
+
+    async fn write_entries(&self, written: Vec<EntryWrite>, now: Millis) -> Result<(), StoreError> {
+        self.ask(Ask::WriteEntries { written, now }).await
     }
 
     async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {

@@ -105,6 +105,7 @@ fn help_names_every_command() {
       serve      Runs everything that is defined, until it is told to stop
       schedules  Shows schedules and when they run next, pauses them and lets them go on
       webhooks   Shows the addresses that others send to
+      storages   Shows what transformers remembered, and changes it
       tasks      Looks at tasks and decides about them
       usage      Sums what calls used and are estimated to cost, by route, model or day
       prices     Shows the prices that costs are estimated by

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 /// 2023-11-14T22:13:20.5Z.
 fn context() -> TransformContext {
-    TransformContext { now: 1_700_000_000_500 }
+    TransformContext::at(1_700_000_000_500)
 }
 
 fn registry() -> Registry {

@@ -1,6 +1,6 @@
 //! Transformers: one payload in, none, one or many out.
 
-use crate::{Component, Millis, Problem};
+use crate::{Component, Millis, Problem, Storages};
 use serde_json::Value;
 
 /// A kind of transformer.
@@ -19,6 +19,20 @@ pub trait Transform: Send + Sync {
     /// # Errors
     /// A problem with the payload or a bound that was passed; the task fails and says so.
     fn apply(&self, payload: Value, context: &mut TransformContext) -> Result<Vec<Value>, Problem>;
+
+    /// The storage that it reads or writes.
+    fn storage(&self) -> Option<StorageUse<'_>> {
+        None
+    }
+}
+
+/// What a transformer does with a storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageUse<'a> {
+    /// Name of the storage's definition.
+    pub name: &'a str,
+    /// Whether it writes there.
+    pub writes: bool,
 }
 
 /// What a transformer may know of the world.
@@ -26,4 +40,14 @@ pub trait Transform: Send + Sync {
 pub struct TransformContext {
     /// The engine's time, so that the same data gives the same result in a test.
     pub now: Millis,
+    /// The user's tables.
+    pub storages: Storages,
+}
+
+impl TransformContext {
+    /// At this time, with storages of which nothing is known yet.
+    #[must_use]
+    pub fn at(now: Millis) -> Self {
+        Self { now, storages: Storages::default() }
+    }
 }

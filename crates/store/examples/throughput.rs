@@ -126,6 +126,7 @@ async fn carry_out(
         new_tasks: make(claim),
         cursor: None,
         resume: None,
+        entries: store::Entries::default(),
     });
     store.finish(ends.collect()).await?;
     Ok(())

@@ -2,9 +2,9 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
-    Schedule, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy,
-    UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
+    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, StoreError, StoredDefinition,
+    Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -67,8 +67,8 @@ pub trait Store: Send + Sync {
     /// those whose task has an attempt that was started and never ended: that is for take-over to report.
     async fn hand_back(&self, tokens: Vec<Token>, now: Millis) -> Result<(), StoreError>;
 
-    /// Ends attempts. `false` where the claim is lost: then nothing of that item was written.
-    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<bool>, StoreError>;
+    /// Ends attempts, one after the other: of each, all that belongs to it is written or nothing.
+    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<Ending>, StoreError>;
 
     /// The earliest time at which something in these lanes can be claimed.
     async fn next_due(&self, lanes: Vec<LaneId>) -> Result<Option<Millis>, StoreError>;
@@ -100,6 +100,20 @@ pub trait Store: Send + Sync {
 
     /// Sets right what was drawn, when it is known what a call used.
     async fn settle(&self, settled: Settle) -> Result<(), StoreError>;
+
+    // --- entries of storages ----------------------------------------------------------------------------------
+
+    /// What of these entries is there at `now`, in the order asked.
+    async fn entries(&self, keys: Vec<EntryKey>, now: Millis) -> Result<Vec<Option<Entry>>, StoreError>;
+
+    /// One page of a storage, by key.
+    async fn find_entries(&self, filter: EntryFilter, now: Millis) -> Result<Vec<Entry>, StoreError>;
+
+    /// How many entries each storage has that has any, by name.
+    async fn entry_counts(&self, now: Millis) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Writes and deletes entries, in one commit.
+    async fn write_entries(&self, written: Vec<EntryWrite>, now: Millis) -> Result<(), StoreError>;
 
     // --- schedules and webhooks ------------------------------------------------------------------------------
 

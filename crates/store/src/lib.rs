@@ -8,6 +8,7 @@ mod bodies;
 pub mod border;
 mod changes;
 pub mod crash;
+pub mod entries;
 pub mod error;
 mod keys;
 pub mod limits;
@@ -18,8 +19,10 @@ pub mod sqlite;
 pub mod types;
 
 pub use border::Store;
+pub use entries::{Ending, Entries, Entry, EntryFilter, EntryWrite};
 pub use error::StoreError;
 pub use limits::{Caps, Draw, Drawn, Settle};
+pub use model::EntryKey;
 pub use postgres::PostgresStore;
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;

@@ -1,7 +1,7 @@
 //! Claims that came to no end: when a task is parked because of them, and in which words.
 
 use crate::keys::ATTEMPTS;
-use crate::{AttemptEnd, Finish, Next, Token};
+use crate::{AttemptEnd, Entries, Finish, Next, Token};
 use model::{Evidence, Millis, Problem};
 
 /// Claims without an end after which a task is parked.
@@ -34,7 +34,7 @@ pub(crate) fn parked(token: Token, next: Next, number: u32, problem: Problem, at
         usage: None,
         request: None,
     };
-    Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None }
+    Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None, entries: Entries::default() }
 }
 
 /// Why an occurrence is skipped whose run before still goes on.

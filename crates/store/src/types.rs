@@ -1,5 +1,6 @@
 //! What goes over the border of the store.
 
+use crate::Entries;
 use bytes::Bytes;
 use model::{Evidence, Millis, Money, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
 use serde::{Deserialize, Serialize};
@@ -176,6 +177,8 @@ pub struct Finish {
     pub cursor: Option<(LaneId, Option<Bytes>)>,
     /// `Some` replaces the task's resume value, `None` keeps it.
     pub resume: Option<Bytes>,
+    /// What its transformers read of storages, and what they write there.
+    pub entries: Entries,
 }
 
 /// What an attempt showed.

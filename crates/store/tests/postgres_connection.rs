@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{
-    AttemptEnd, Claim, ClaimRequest, Finish, LaneId, NewRun, NewTask, Next, PostgresStore, Start, Store, StoreError,
-    TaskFilter,
+    AttemptEnd, Claim, ClaimRequest, Ending, Finish, LaneId, NewRun, NewTask, Next, PostgresStore, Start, Store,
+    StoreError, TaskFilter,
 };
 use tempfile::TempDir;
 
@@ -94,7 +94,15 @@ fn end(claim: &Claim) -> Finish {
         usage: None,
         request: None,
     };
-    Finish { token: claim.token, end, next: Next::Finished, new_tasks: Vec::new(), cursor: None, resume: None }
+    Finish {
+        token: claim.token,
+        end,
+        next: Next::Finished,
+        new_tasks: Vec::new(),
+        cursor: None,
+        resume: None,
+        entries: store::Entries::default(),
+    }
 }
 
 /// Through the whole life of a task, each commit is cut off in each way, and nothing happens twice or not at all.
@@ -133,9 +141,9 @@ async fn a_commit_whose_answer_is_lost_happens_once() {
         store.hand_back(vec![claims[1].token], NOW).await.unwrap();
         cut_off();
         let made = Finish { new_tasks: vec![task(bench.push, bench.run)], ..end(&claims[0]) };
-        assert_eq!(store.finish(vec![made.clone()]).await.unwrap(), [true], "{cut:?}");
+        assert_eq!(store.finish(vec![made.clone()]).await.unwrap(), [Ending::Kept], "{cut:?}");
         assert!(proxy.is_done(), "{cut:?}");
-        assert_eq!(store.finish(vec![made]).await.unwrap(), [false], "{cut:?}: another call ends nothing");
+        assert_eq!(store.finish(vec![made]).await.unwrap(), [Ending::Lost], "{cut:?}: another call ends nothing");
         let rest = store.claim(ask(bench.push, 9)).await.unwrap();
         assert_eq!(rest.len(), 2, "{cut:?}: what was handed back, and what was made");
         store.finish(rest.iter().map(end).collect()).await.unwrap();
@@ -251,7 +259,7 @@ async fn work(store: &PostgresStore, push: LaneId, run: RunId) -> u64 {
         let started = store.start(claims.iter().map(start).collect()).await.unwrap();
         assert!(started.iter().all(|started| *started));
         let ended = store.finish(claims.iter().map(end).collect()).await.unwrap();
-        assert!(ended.iter().all(|ended| *ended));
+        assert!(ended.iter().all(|ended| *ended == Ending::Kept));
     }
 }
 
@@ -306,7 +314,7 @@ async fn what_is_taken_over_while_it_starts_is_started_or_queued_but_not_both() 
             (None, true) => claim,
             (None, false) => bench.store.claim(ask(bench.push, 1)).await.unwrap().remove(0),
         };
-        assert_eq!(other.finish(vec![end(&last)]).await.unwrap(), [true], "round {round}");
+        assert_eq!(other.finish(vec![end(&last)]).await.unwrap(), [Ending::Kept], "round {round}");
     }
     assert_eq!(bench.count(Some(TaskState::Finished)).await, 60);
 }
@@ -368,7 +376,7 @@ async fn no_text_of_data_stops_a_task() {
     finish.end.answer = Some(Bytes::from_static(b"\"cut \0 \xff"));
     finish.end.usage = Some(model::Usage { model: Some(odd.clone()), ..model::Usage::default() });
     finish.end.problem = Some(model::Problem::new("odd", odd.clone()));
-    assert_eq!(bench.store.finish(vec![finish.clone()]).await.unwrap(), [true]);
+    assert_eq!(bench.store.finish(vec![finish.clone()]).await.unwrap(), [Ending::Kept]);
     let story = bench.store.task(claim.token.task).await.unwrap().unwrap();
     let ended = story.attempts[0].end.as_ref().unwrap();
     assert_eq!(

@@ -18,6 +18,7 @@ mod run;
 mod schedules;
 mod serve;
 mod simulator;
+mod storages;
 mod summary;
 mod tasks;
 mod usage;
@@ -91,6 +92,8 @@ enum Command {
     Schedules(schedules::Schedules),
     /// Shows the addresses that others send to.
     Webhooks(webhooks::Webhooks),
+    /// Shows what transformers remembered, and changes it.
+    Storages(storages::Storages),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
     /// Sums what calls used and are estimated to cost, by route, model or day.
@@ -284,6 +287,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Serve(verb) => verb.run(context).await,
             Command::Schedules(verb) => verb.run(context).await,
             Command::Webhooks(verb) => verb.run(context).await,
+            Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,

@@ -11,7 +11,7 @@ use model::{Millis, Problem, TaskId, TaskKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use store::{Decided, DefinitionChange, LaneId, NewRun, Store, StoreError};
+use store::{Decided, DefinitionChange, EntryWrite, LaneId, NewRun, Store, StoreError};
 
 /// Where the socket is.
 pub(crate) fn socket(folder: &Path) -> PathBuf {
@@ -31,6 +31,7 @@ pub(crate) enum Ask {
     Schedules { lines: Vec<(String, String)>, now: Millis },
     PauseSchedule { name: String, paused: Option<(Millis, String)>, now: Millis },
     WebhookPaths { lanes: Vec<LaneId> },
+    WriteEntries { written: Vec<EntryWrite>, now: Millis },
     DeleteEnded { tasks: Vec<TaskId> },
     DeleteExpired { now: Millis, most: u32 },
     GiveBack { most: u64 },
@@ -88,6 +89,7 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::Schedules { lines, now } => json!(store.schedules(lines, now).await?),
         Ask::PauseSchedule { name, paused, now } => json!(store.pause_schedule(name, paused, now).await?),
         Ask::WebhookPaths { lanes } => json!(store.webhook_paths(lanes).await?),
+        Ask::WriteEntries { written, now } => json!(store.write_entries(written, now).await?),
         Ask::DeleteEnded { tasks } => json!(store.delete_ended(tasks).await?),
         Ask::DeleteExpired { now, most } => json!(store.delete_expired(now, most).await?),
         Ask::GiveBack { most } => json!(store.give_back(most).await?),

@@ -39,7 +39,32 @@ impl<'a> Named<'a> {
             ],
             Kind::Storages => Vec::new(),
         };
-        found.into_iter().flatten().collect()
+        let mut problems: Vec<Problem> = found.into_iter().flatten().collect();
+        for (place, may_write) in transformers_of(kind) {
+            problems.extend(self.storages(definition, place, *may_write, registry));
+        }
+        problems
+    }
+
+    /// Storages that transformers name and that are not there, or that they write to where they may only read.
+    fn storages(&self, definition: &'a Value, place: &str, may_write: bool, registry: &'a Registry) -> Vec<Problem> {
+        let pointer = format!("/{}", place.replace('.', "/"));
+        let Some(Value::Array(parts)) = definition.pointer(&pointer) else { return Vec::new() };
+        let mut problems = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            let place = format!("{place}[{at}]");
+            let transformer = text(part, "type").and_then(|kind| registry.transformers.get(kind));
+            let options = part.as_object().map(options_of);
+            let transform = transformer.zip(options).and_then(|(made, options)| made.compile(&options).ok());
+            let Some(used) = transform.as_ref().and_then(|transform| transform.storage()) else { continue };
+            if used.writes && !may_write {
+                let reason = "what is written here would stand although nobody knows yet whether the call works";
+                let hint = "write in the transformers of the incoming or the route, or in answer_transformers";
+                problems.push(Problem::new("storage_write_misplaced", reason).at(&place).hint(hint));
+            }
+            problems.extend(self.unknown(Kind::Storages, text(part, "storage"), &format!("{place}.storage")));
+        }
+        problems
     }
 
     /// An incoming to which data comes by itself, so that a schedule has nothing to run.
@@ -172,4 +197,18 @@ fn prototype(client: &Value, registry: &Registry) -> Option<Problem> {
 
 fn text<'a>(object: &'a Value, member: &str) -> Option<&'a str> {
     object.get(member)?.as_str()
+}
+
+/// Where a definition has transformers, and whether they may write to storages: only with what is then committed.
+fn transformers_of(kind: Kind) -> &'static [(&'static str, bool)] {
+    match kind {
+        Kind::Incoming => &[("transformers", true), ("subscriber.input_transformers", false)],
+        Kind::Routes => &[("transformers", true)],
+        Kind::Outgoing => &[
+            ("transformers", false),
+            ("publisher.request_transformers", false),
+            ("publisher.answer_transformers", true),
+        ],
+        Kind::HttpClients | Kind::Schedules | Kind::Storages => &[],
+    }
 }

@@ -59,7 +59,9 @@ pub fn compile(parts: &Parts<'_>) -> Result<Flows, Vec<Problem>> {
     }
     let schedules = compiler.schedules()?;
     let clients = compiler.clients;
-    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules })
+    let storages = parts.definitions.storages.iter();
+    let storages = storages.map(|(name, storage)| (name.clone(), storage.ttl.map(|ttl| ttl.0))).collect();
+    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, storages })
 }
 
 struct Compiler<'a> {

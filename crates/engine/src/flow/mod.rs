@@ -16,9 +16,10 @@ pub use webhook::{Event, Refusal, Webhook};
 
 use crate::exchange::Client;
 use crate::schedule::Scheduled;
+use model::{EntryKey, Millis, TransformContext};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use store::LaneId;
+use store::{Entries, EntryWrite, LaneId};
 
 /// All flows of one revision of the definitions.
 #[derive(Default)]
@@ -35,6 +36,8 @@ pub struct Flows {
     pub clients: BTreeMap<String, Arc<Client>>,
     /// What runs by itself.
     pub schedules: Vec<Scheduled>,
+    /// How long storages keep their entries, by name; `None`: for ever.
+    pub storages: BTreeMap<String, Option<Millis>>,
 }
 
 impl std::fmt::Debug for Flows {
@@ -51,6 +54,27 @@ impl Flows {
     #[must_use]
     pub fn pull_named(&self, incoming: &str) -> Option<&Arc<PullFlow>> {
         self.pulls.values().find(|flow| flow.name == incoming)
+    }
+
+    /// Whether the end of a task in this lane reads or writes storages.
+    #[must_use]
+    pub fn ends_with_storages(&self, lane: LaneId) -> bool {
+        if let Some(pull) = self.pulls.get(&lane) {
+            return pull.uses_storages();
+        }
+        let answer = self.pushes.get(&lane).is_some_and(|push| match &push.target {
+            PushTarget::Http(http) => http.answer_chain.uses_storages(),
+            PushTarget::Driver(_) | PushTarget::Nothing => false,
+        });
+        answer || self.listeners.get(&lane).into_iter().flatten().any(|listener| listener.pull.uses_storages())
+    }
+
+    /// What transformers did with storages, as it goes into the end of their task.
+    pub(crate) fn entries(&self, context: &mut TransformContext) -> Entries {
+        let (read, written) = context.storages.take();
+        let expires_at = |of: &EntryKey| Some(context.now + (*self.storages.get(&of.storage)?)?);
+        let written = written.into_iter().map(|(of, value)| EntryWrite { expires_at: expires_at(&of), of, value });
+        Entries { at: context.now, read: read.into_iter().collect(), written: written.collect() }
     }
 
     /// The lanes that an incoming's data passes: itself, the routes on it, those that listen to their answers, and so

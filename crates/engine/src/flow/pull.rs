@@ -113,23 +113,28 @@ impl Listener {
 }
 
 impl PullFlow {
+    /// Whether its transformers, or those of the routes on it, read or write storages.
+    #[must_use]
+    pub fn uses_storages(&self) -> bool {
+        self.chain.uses_storages() || self.feeds.iter().any(|feed| feed.chain.uses_storages())
+    }
+
     /// Sends one payload through the incoming's and every route's transformers: which payloads go into which lane.
     ///
     /// # Errors
     /// The first problem; then nothing of this payload goes anywhere.
-    pub fn feed(&self, payload: Value, now: Millis) -> Result<Vec<Fed>, Problem> {
-        let mut context = TransformContext { now };
+    pub fn feed(&self, payload: Value, context: &mut TransformContext) -> Result<Vec<Fed>, Problem> {
         let taken = self
             .chain
-            .apply(payload, &mut context)
+            .apply(payload, context)
             .map_err(|problem| problem.within(&format!("incoming.{}.transformers", self.name)))?;
         let mut out = Vec::with_capacity(taken.len() * self.feeds.len());
         for payload in taken {
             let Some((last, others)) = self.feeds.split_last() else { continue };
             for feed in others {
-                feed.apply(payload.clone(), &mut context, &mut out)?;
+                feed.apply(payload.clone(), context, &mut out)?;
             }
-            last.apply(payload, &mut context, &mut out)?;
+            last.apply(payload, context, &mut out)?;
         }
         Ok(out)
     }

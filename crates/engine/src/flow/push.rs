@@ -84,13 +84,23 @@ pub struct Wait {
 }
 
 impl PushFlow {
+    /// Whether what runs before a call looks anything up in storages.
+    #[must_use]
+    pub fn looks_up(&self) -> bool {
+        let request_chain = match &self.target {
+            PushTarget::Http(push) => Some(&push.request_chain),
+            PushTarget::Driver(_) | PushTarget::Nothing => None,
+        };
+        self.chain.uses_storages() || request_chain.is_some_and(Chain::uses_storages)
+    }
+
     /// Runs the outgoing's transformers: none where they drop the payload.
     ///
     /// # Errors
     /// A transformer's problem, or `outgoing_fan_out`: a task is one delivery, so it has one payload.
-    pub fn transform(&self, payload: Value, now: Millis) -> Result<Option<Value>, Problem> {
+    pub fn transform(&self, payload: Value, context: &mut TransformContext) -> Result<Option<Value>, Problem> {
         let place = || format!("outgoing.{}.transformers", self.outgoing);
-        single(&self.chain, payload, now, place)
+        single(&self.chain, payload, context, place)
     }
 }
 
@@ -119,7 +129,12 @@ impl HttpPush {
     ///
     /// # Errors
     /// Everything that preflight refuses; `Ok(None)` where the request transformers drop the request.
-    pub fn prepare(&self, data: Value, outgoing: &str, now: Millis) -> Result<Option<(Request, Prepared)>, Refused> {
+    pub fn prepare(
+        &self,
+        data: Value,
+        outgoing: &str,
+        context: &mut TransformContext,
+    ) -> Result<Option<(Request, Prepared)>, Refused> {
         let early = |problem| Refused { request: None, problems: vec![problem] };
         let mut request = self.parameters.clone();
         match self.input {
@@ -128,7 +143,8 @@ impl HttpPush {
         }
         if !self.request_chain.is_empty() {
             let place = || format!("outgoing.{outgoing}.publisher.request_transformers");
-            let Some(changed) = single(&self.request_chain, request.into_value(), now, place).map_err(early)? else {
+            let Some(changed) = single(&self.request_chain, request.into_value(), context, place).map_err(early)?
+            else {
                 return Ok(None);
             };
             request = Request::from_value(changed).map_err(|problem| early(problem.within(&place())))?;
@@ -152,13 +168,13 @@ pub struct Refused {
 pub(crate) fn single(
     chain: &Chain,
     payload: Value,
-    now: Millis,
+    context: &mut TransformContext,
     place: impl Fn() -> String,
 ) -> Result<Option<Value>, Problem> {
     if chain.is_empty() {
         return Ok(Some(payload));
     }
-    let mut out = chain.apply(payload, &mut TransformContext { now }).map_err(|problem| problem.within(&place()))?;
+    let mut out = chain.apply(payload, context).map_err(|problem| problem.within(&place()))?;
     if out.len() > 1 {
         let reason = format!("the transformers made {} payloads of one, here there can be one", out.len());
         return Err(Problem::new("outgoing_fan_out", reason)
@@ -173,12 +189,12 @@ impl super::HttpPull {
     ///
     /// # Errors
     /// A transformer's problem, or parameters that are no request any more; `Ok(None)` where they drop it.
-    pub fn first_request(&self, incoming: &str, now: Millis) -> Result<Option<Request>, Problem> {
+    pub fn first_request(&self, incoming: &str, context: &mut TransformContext) -> Result<Option<Request>, Problem> {
         let request = if self.input_chain.is_empty() {
             Some(self.parameters.clone())
         } else {
             let place = || format!("incoming.{incoming}.subscriber.input_transformers");
-            let changed = single(&self.input_chain, self.parameters.clone().into_value(), now, place)?;
+            let changed = single(&self.input_chain, self.parameters.clone().into_value(), context, place)?;
             changed.map(|value| Request::from_value(value).map_err(|problem| problem.within(&place()))).transpose()?
         };
         Ok(match (request, self.page_size) {

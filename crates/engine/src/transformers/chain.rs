@@ -45,6 +45,12 @@ impl Chain {
         self.transforms.is_empty()
     }
 
+    /// Whether a transformer in it reads or writes a storage.
+    #[must_use]
+    pub fn uses_storages(&self) -> bool {
+        self.transforms.iter().any(|transform| transform.storage().is_some())
+    }
+
     /// What a payload becomes: none, one or many, in order.
     ///
     /// # Errors

@@ -6,14 +6,20 @@
 mod chain;
 mod copy;
 mod filter;
+mod forget;
 mod jaq;
 mod jq;
+mod key;
+mod lookup;
 mod map;
 mod merge;
 mod r#move;
+mod only_changed;
+mod only_new;
 mod options;
 pub mod path;
 mod places;
+mod remember;
 mod remove;
 mod set;
 mod split;
@@ -32,10 +38,15 @@ pub fn parts() -> Vec<Arc<dyn Transformer>> {
     vec![
         part::<copy::Copy>(),
         part::<filter::Filter>(),
+        part::<forget::Forget>(),
         part::<jq::Jq>(),
+        part::<lookup::Lookup>(),
         part::<map::Table>(),
         part::<merge::Merge>(),
         part::<r#move::Move>(),
+        part::<only_changed::OnlyChanged>(),
+        part::<only_new::OnlyNew>(),
+        part::<remember::Remember>(),
         part::<remove::Remove>(),
         part::<set::Set>(),
         part::<split::Split>(),

@@ -4,7 +4,7 @@ use super::conclude::Ended;
 use super::http_lane::joined;
 use crate::flow::{Expect, Flows, PushTarget, single};
 use bytes::Bytes;
-use model::{Evidence, Millis, Problem, Request};
+use model::{Evidence, Problem, Request, TransformContext};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{Claim, Next, TaskStory};
@@ -58,20 +58,25 @@ pub fn from_answer(story: &TaskStory) -> Result<Bytes, Problem> {
 
 /// Runs the answer transformers and looks whether what they made is as expected. What is not fails the task; the answer
 /// stays with its attempt.
-pub(super) fn shape(flows: &Flows, ended: &mut Ended, now: Millis) {
+pub(super) fn shape(flows: &Flows, ended: &mut Ended, context: &mut TransformContext) {
     let Some(flow) = flows.pushes.get(&ended.claim.lane).filter(|_| ended.next == Next::Finished) else { return };
     let PushTarget::Http(push) = &flow.target else { return };
     let place = |member: &str| format!("{PUBLISHER}{}.publisher.{member}", flow.outgoing);
+    let mark = context.storages.mark();
     if !push.answer_chain.is_empty() {
         let answer = std::mem::take(&mut ended.answer);
-        match single(&push.answer_chain, answer, now, || place("answer_transformers")) {
+        match single(&push.answer_chain, answer, context, || place("answer_transformers")) {
             Ok(answer) => ended.answer = answer.unwrap_or_default(),
-            Err(problem) => return fail(ended, problem),
+            Err(problem) => {
+                context.storages.back_to(mark);
+                return fail(ended, problem);
+            }
         }
     }
     if let Some(Expect { checker }) = &push.expect {
         let problems = checker.problems(&ended.answer);
         if !problems.is_empty() {
+            context.storages.back_to(mark);
             let joined = joined(problems);
             let reason = format!("the answer is not as expected: {joined}");
             fail(ended, Problem::new("answer_unexpected", reason).at(place("expect")));

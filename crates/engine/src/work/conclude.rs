@@ -3,7 +3,7 @@
 use super::answered::shape;
 use crate::flow::{Flows, PullFlow};
 use bytes::Bytes;
-use model::{Evidence, Millis, Problem, Request, TaskState};
+use model::{Evidence, Millis, Problem, Request, TaskState, TransformContext};
 use serde_json::{Value, json};
 use store::{AttemptEnd, Claim, Finish, LaneId, NewTask, Next};
 
@@ -11,6 +11,7 @@ use store::{AttemptEnd, Claim, Finish, LaneId, NewTask, Next};
 const FIRST: i64 = -1;
 
 /// A push task at the end of an attempt.
+#[derive(Clone)]
 pub(super) struct Ended {
     pub(super) claim: Claim,
     /// The request as sent; `None` where it never came to one.
@@ -29,9 +30,9 @@ pub(super) fn plain_end(number: u32, at: Millis, evidence: Evidence, problem: Op
 }
 
 /// The end of a task, with the tasks that listeners make of it. Pure work: called off the async threads.
-pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
+pub(super) fn conclude(flows: &Flows, ended: Ended, context: &mut TransformContext) -> Finish {
     let mut ended = ended;
-    shape(flows, &mut ended, now);
+    shape(flows, &mut ended, context);
     let Ended { claim, request, answer, end, next, resume } = ended;
     let mut new_tasks = Vec::new();
     if let Some(state) = end_state(next)
@@ -43,11 +44,11 @@ pub(super) fn conclude(flows: &Flows, ended: Ended, now: Millis) -> Finish {
             while let Some(listener) = wanted.next() {
                 // The last one gets the tree itself: most routes have one listener, and a copy is dear.
                 let own = if wanted.peek().is_some() { report.clone() } else { std::mem::take(&mut report) };
-                new_tasks.extend(fed(&listener.pull, own, &claim, now));
+                new_tasks.extend(fed(&listener.pull, own, &claim, context));
             }
         }
     }
-    Finish { token: claim.token, end, next, new_tasks, cursor: None, resume }
+    Finish { token: claim.token, end, next, new_tasks, cursor: None, resume, entries: flows.entries(context) }
 }
 
 /// The state that a task ends in, where it ends.
@@ -86,11 +87,14 @@ fn report_of(
 }
 
 /// The push tasks that one payload becomes; where its transformers fail, a failed pull task that keeps it.
-pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, now: Millis) -> Vec<NewTask> {
+/// Then it leaves nothing behind in storages.
+pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, context: &mut TransformContext) -> Vec<NewTask> {
+    let now = context.now;
+    let mark = context.storages.mark();
     // A failure is rare, and only then the payload is needed again.
     let kept =
         (!flow.chain.is_empty() || flow.feeds.iter().any(|feed| !feed.chain.is_empty())).then(|| payload.clone());
-    match flow.feed(payload, now) {
+    match flow.feed(payload, context) {
         Ok(payloads) => payloads
             .into_iter()
             .map(|fed| NewTask {
@@ -101,6 +105,7 @@ pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, now: Millis) 
             })
             .collect(),
         Err(problem) => {
+            context.storages.back_to(mark);
             let payload = json!({ "payload": kept.unwrap_or_default() });
             let failed = made_from(source, flow.lane, TaskState::Failed, payload.to_string().into(), now);
             vec![NewTask { problem: Some(problem), ..failed }]

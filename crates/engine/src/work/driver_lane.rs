@@ -6,12 +6,13 @@ use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
 use super::http_lane::UNKNOWN_HINT;
 use super::settle::Outcome;
+use super::storages::with_storages;
 use crate::crash;
 use crate::decide::{Case, decide};
 use crate::flow::PushFlow;
 use bytes::Bytes;
 use model::driver::{Failure, Target};
-use model::{Evidence, Millis, Problem};
+use model::{Evidence, Problem, TransformContext};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -96,11 +97,23 @@ impl DriverLane {
     /// Runs the outgoing's transformers; what they drop or refuse ends here.
     async fn transform(&self, claims: Vec<Claim>) -> Vec<Item> {
         let (flow, now) = (self.flow.clone(), self.shared.now());
-        let transformed = tokio::task::spawn_blocking(move || {
-            claims.into_iter().map(|claim| transform(&flow, claim, now)).collect::<Vec<_>>()
-        });
+        let transformed: Vec<Result<Item, Box<Ended>>> = if flow.looks_up() {
+            let transformed = with_storages(&self.shared, now, move |context| {
+                claims.iter().map(|claim| transform(&flow, claim.clone(), context)).collect()
+            });
+            transformed.await.unwrap_or_else(|error| {
+                self.shared.signals.fail(error);
+                Vec::new()
+            })
+        } else {
+            let transformed = tokio::task::spawn_blocking(move || {
+                let mut context = TransformContext::at(now);
+                claims.into_iter().map(|claim| transform(&flow, claim, &mut context)).collect()
+            });
+            transformed.await.unwrap_or_default()
+        };
         let mut items = Vec::new();
-        for one in transformed.await.unwrap_or_default() {
+        for one in transformed {
             match one {
                 Ok(item) => items.push(item),
                 Err(ended) => drop(self.shared.outcomes.send(Outcome::Push(ended))),
@@ -166,7 +179,8 @@ impl DriverLane {
     }
 }
 
-fn transform(flow: &PushFlow, claim: Claim, now: Millis) -> Result<Item, Box<Ended>> {
+fn transform(flow: &PushFlow, claim: Claim, context: &mut TransformContext) -> Result<Item, Box<Ended>> {
+    let now = context.now;
     let ended = |claim: Claim, problem, next| {
         let end = plain_end(claim.token.attempt, now, Evidence::NotSent, Some(problem));
         Box::new(Ended { claim, request: None, answer: Value::Null, end, next, resume: None })
@@ -184,7 +198,7 @@ fn transform(flow: &PushFlow, claim: Claim, now: Millis) -> Result<Item, Box<End
     if flow.chain.is_empty() {
         return Ok(Item { claim, payload, recorded: None });
     }
-    match flow.transform(payload, now) {
+    match flow.transform(payload, context) {
         Ok(Some(payload)) => {
             let recorded = Some(Bytes::from(payload.to_string()));
             Ok(Item { claim, payload, recorded })

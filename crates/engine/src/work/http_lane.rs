@@ -10,6 +10,7 @@ use super::dispatch::Shared;
 use super::file::{name_file, read_lines};
 use super::keep::AnswerFiles;
 use super::settle::Outcome;
+use super::storages::with_storages;
 use super::wait::{self, Waiting};
 use crate::crash;
 use crate::decide::{Case, LONGEST_WAIT, decide};
@@ -17,7 +18,7 @@ use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use bytes::Bytes;
 use model::definition::AnswerAs;
-use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, Usage};
+use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, TransformContext, Usage};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -67,12 +68,7 @@ impl HttpLane {
         let (ready, waiting) = mpsc::unbounded_channel();
         let sender = tokio::spawn(lane.clone().send_all(waiting));
         while let Some(claims) = inbox.recv().await {
-            let (worker, now) = (lane.clone(), lane.shared.now());
-            let prepared = tokio::task::spawn_blocking(move || {
-                claims.into_iter().map(|claim| prepare(&worker.flow, claim, now)).collect::<Vec<_>>()
-            })
-            .await;
-            for one in prepared.unwrap_or_default() {
+            for one in lane.prepare_all(claims).await {
                 match one {
                     Prepares::Ready(one) => drop(ready.send(*one)),
                     Prepares::Ended(ended) => drop(lane.shared.outcomes.send(Outcome::Push(ended))),
@@ -81,6 +77,25 @@ impl HttpLane {
         }
         drop(ready);
         sender.abort();
+    }
+
+    /// Prepares claims off the async threads.
+    async fn prepare_all(&self, claims: Vec<Claim>) -> Vec<Prepares> {
+        let (flow, now) = (self.flow.clone(), self.shared.now());
+        if !flow.looks_up() {
+            let prepared = tokio::task::spawn_blocking(move || {
+                let mut context = TransformContext::at(now);
+                claims.into_iter().map(|claim| prepare(&flow, claim, &mut context)).collect()
+            });
+            return prepared.await.unwrap_or_default();
+        }
+        let prepared = with_storages(&self.shared, now, move |context| {
+            claims.iter().map(|claim| prepare(&flow, claim.clone(), context)).collect()
+        });
+        prepared.await.unwrap_or_else(|error| {
+            self.shared.signals.fail(error);
+            Vec::new()
+        })
     }
 
     /// Sends what is ready as it gets leave.
@@ -273,7 +288,8 @@ pub(super) const UNKNOWN_HINT: &str =
     "the call may have worked; look at the far side, then: tramontane tasks resolve ID --as finished|failed|resend";
 
 /// Transforms, builds and checks one claim. Nothing is sent.
-fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
+fn prepare(flow: &PushFlow, claim: Claim, context: &mut TransformContext) -> Prepares {
+    let now = context.now;
     let ended = |claim: Claim, request: Option<Request>, problem: Option<Problem>, next| {
         let mut end = plain_end(claim.token.attempt, now, Evidence::NotSent, problem);
         end.request = request.clone().map(|request| request.into_value().to_string().into());
@@ -302,7 +318,7 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
             return ended(claim, None, Some(problem), Next::Failed);
         }
     };
-    let data = match flow.transform(payload, now) {
+    let data = match flow.transform(payload, context) {
         Ok(Some(data)) => data,
         Ok(None) => return ended(claim, None, Some(dropped()), Next::Skipped),
         Err(problem) => return ended(claim, None, Some(problem), Next::Failed),
@@ -319,7 +335,7 @@ fn prepare(flow: &PushFlow, claim: Claim, now: Millis) -> Prepares {
             resume: None,
         }));
     };
-    match push.prepare(data, &flow.outgoing, now) {
+    match push.prepare(data, &flow.outgoing, context) {
         Ok(Some((request, prepared))) => {
             for warning in &prepared.warnings {
                 tracing::debug!(task = claim.token.task.0, %warning, "preflight");

@@ -17,6 +17,7 @@ mod keep;
 mod lane;
 mod pull_lane;
 mod settle;
+mod storages;
 mod take_over;
 mod wait;
 

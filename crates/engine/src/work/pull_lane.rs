@@ -7,18 +7,19 @@ use super::file::name_file;
 use super::http_lane::{answered_end, joined, unkept, used};
 use super::keep::{AnswerFiles, BlobKeeper, in_one, left_out};
 use super::settle::Outcome;
+use super::storages::with_storages;
 use crate::decide::{Case, LONGEST_WAIT, Policy, decide};
 use crate::exchange::Exchanged;
-use crate::flow::{HttpPull, PullFlow, PullSource};
+use crate::flow::{Flows, HttpPull, PullFlow, PullSource};
 use crate::transformers::Condition;
 use bytes::Bytes;
 use model::definition::OnUnknown;
 use model::driver::Source;
-use model::{Effect, Evidence, Millis, Problem, Request};
+use model::{Effect, Evidence, Millis, Problem, Request, TransformContext};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use store::{AttemptEnd, Claim, Finish, LaneId, Next, Start};
+use store::{AttemptEnd, Claim, Entries, Finish, LaneId, Next, Start, StoreError};
 use tokio::sync::mpsc;
 
 /// Most payloads of one page: one commit.
@@ -58,7 +59,8 @@ struct Left {
 }
 
 /// What one step of a pull brought.
-struct Step {
+#[derive(Clone)]
+pub(super) struct Step {
     end: AttemptEnd,
     payloads: Vec<Value>,
     /// What was left out, each a failed task.
@@ -103,12 +105,19 @@ impl PullLane {
             Err(stopped) => Err(stopped),
         };
         let (lane, shared, flow) = (self.flow.lane, self.shared.clone(), self.flow.clone());
-        let finish = match step {
-            Ok(step) => tokio::task::spawn_blocking(move || taken_in(&shared, &flow, &claim, step)).await,
-            Err(stopped) => Ok(self.stopped(&claim, stopped)),
+        let outcome = match step {
+            Ok(step) if flow.uses_storages() => Ok(Outcome::Page(flow, Box::new((claim, step)))),
+            Ok(step) => {
+                tokio::task::spawn_blocking(move || {
+                    let mut context = TransformContext::at(shared.now());
+                    Outcome::Whole(lane, Box::new(taken_in(&shared.flows, &flow, &claim, step, &mut context)))
+                })
+                .await
+            }
+            Err(stopped) => Ok(Outcome::Whole(lane, Box::new(self.stopped(&claim, stopped)))),
         };
-        match finish {
-            Ok(finish) => drop(self.shared.outcomes.send(Outcome::Whole(lane, Box::new(finish)))),
+        match outcome {
+            Ok(outcome) => drop(self.shared.outcomes.send(outcome)),
             Err(error) => tracing::error!(%error, incoming = self.flow.name, "taking a page in panicked"),
         }
     }
@@ -178,11 +187,8 @@ impl PullLane {
 
     /// Where the incoming stands.
     async fn cursor(&self, claim: &Claim) -> Result<Option<Value>, Stopped> {
-        let stored = self.shared.parts.store.cursor(self.flow.lane).await.map_err(|error| {
-            let problem = error.problem();
-            self.shared.signals.fail(error);
-            self.refused(claim, problem)
-        })?;
+        let stored = self.shared.parts.store.cursor(self.flow.lane).await;
+        let stored = stored.map_err(|error| self.unavailable(claim, error))?;
         Ok(stored.as_deref().and_then(|text| serde_json::from_slice(text).ok()))
     }
 
@@ -193,10 +199,9 @@ impl PullLane {
         left: Left,
         room: Option<u64>,
     ) -> Result<Option<Step>, Stopped> {
-        let now = self.shared.now();
         let request = match left.request.clone() {
             Some(request) => request,
-            None => match pull.first_request(&self.flow.name, now) {
+            None => match self.first_request(pull).await.map_err(|error| self.unavailable(claim, error))? {
                 Ok(Some(request)) => match self.cursor(claim).await? {
                     Some(cursor) => pull.operation.resume(request, &cursor),
                     None => request,
@@ -345,6 +350,13 @@ impl PullLane {
         Stopped { end: Box::new(end), effect: Effect::Read, final_problem: true }
     }
 
+    /// The store does not answer: nothing goes on.
+    fn unavailable(&self, claim: &Claim, error: StoreError) -> Stopped {
+        let problem = error.problem();
+        self.shared.signals.fail(error);
+        self.refused(claim, problem)
+    }
+
     fn stopped(&self, claim: &Claim, stopped: Stopped) -> Finish {
         let policy = Policy { retry: self.flow.retry, on_unknown: OnUnknown::Hold };
         let Stopped { end, effect, final_problem } = stopped;
@@ -358,7 +370,22 @@ impl PullLane {
             new_tasks: Vec::new(),
             cursor: None,
             resume: claim.resume.clone(),
+            entries: Entries::default(),
         }
+    }
+
+    /// The request to begin with.
+    async fn first_request(&self, pull: &HttpPull) -> Result<Result<Option<Request>, Problem>, StoreError> {
+        let now = self.shared.now();
+        if !pull.input_chain.uses_storages() {
+            return Ok(pull.first_request(&self.flow.name, &mut TransformContext::at(now)));
+        }
+        let flow = self.flow.clone();
+        let made = with_storages(&self.shared, now, move |context| match &flow.source {
+            PullSource::Http(pull) => pull.first_request(&flow.name, context),
+            _ => Ok(None),
+        });
+        made.await
     }
 }
 
@@ -373,12 +400,18 @@ fn first_that(condition: &Condition, items: &[Value], now: Millis) -> Result<Opt
 }
 
 /// A page with everything that follows from it: the end of the attempt, the tasks, the cursor.
-fn taken_in(shared: &Shared, flow: &PullFlow, claim: &Claim, step: Step) -> Finish {
-    let now = shared.now();
+pub(super) fn taken_in(
+    flows: &Flows,
+    flow: &PullFlow,
+    claim: &Claim,
+    step: Step,
+    context: &mut TransformContext,
+) -> Finish {
+    let now = context.now;
     let Step { end, payloads, left_out: problems, cursor, left, wait_until } = step;
     let mut new_tasks = Vec::with_capacity(payloads.len() + problems.len());
     for payload in payloads {
-        new_tasks.extend(fed(flow, payload, claim, now));
+        new_tasks.extend(fed(flow, payload, claim, context));
     }
     new_tasks.extend(problems.into_iter().map(|problem| left_out(flow.lane, problem, claim, now)));
     let resume = left.as_ref().and_then(|left| serde_json::to_vec(left).ok()).map(Bytes::from);
@@ -387,5 +420,5 @@ fn taken_in(shared: &Shared, flow: &PullFlow, claim: &Claim, step: Step) -> Fini
         (None, Some(_)) => Next::Again(now),
         (None, None) => Next::Finished,
     };
-    Finish { token: claim.token, end, next, new_tasks, cursor, resume }
+    Finish { token: claim.token, end, next, new_tasks, cursor, resume, entries: flows.entries(context) }
 }

@@ -2,10 +2,14 @@
 
 use super::conclude::{Ended, conclude};
 use super::dispatch::Shared;
+use super::pull_lane::{Step, taken_in};
+use super::storages::with_storages;
 use crate::crash;
-use std::collections::HashMap;
+use crate::flow::{Flows, PullFlow};
+use model::{Millis, TransformContext};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{Finish, LaneId, Next};
+use store::{Claim, Ending, Finish, LaneId, Next, Token};
 use tokio::sync::{Semaphore, mpsc};
 
 /// Most ends in one commit's operation.
@@ -14,9 +18,12 @@ const BATCH: usize = 512;
 const COMMITS: usize = 2;
 
 /// The end of a task's attempt, on its way to the store.
+#[derive(Clone)]
 pub(super) enum Outcome {
     /// Of a push task: listeners are still to be asked.
     Push(Box<Ended>),
+    /// Of a pull whose transformers use storages: they are still to be run.
+    Page(Arc<PullFlow>, Box<(Claim, Step)>),
     /// Of a pull, complete.
     Whole(LaneId, Box<Finish>),
 }
@@ -50,60 +57,136 @@ impl Shared {
     }
 }
 
-async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
-    let now = shared.now();
-    let has_page = batch.iter().any(|outcome| matches!(outcome, Outcome::Whole(..)));
-    let flows = shared.flows.clone();
-    let concluded = tokio::task::spawn_blocking(move || {
-        batch
-            .into_iter()
-            .map(|outcome| match outcome {
-                Outcome::Push(ended) => (ended.claim.lane, conclude(&flows, *ended, now)),
-                Outcome::Whole(lane, finish) => (lane, *finish),
-            })
-            .collect::<Vec<(LaneId, Finish)>>()
-    })
-    .await;
-    let Ok(concluded) = concluded else {
-        // Transformers catch their own panics, so this one is ours: the claims stay and are taken over at the next start.
-        tracing::error!("concluding a batch panicked");
-        return;
-    };
-    let mut done: HashMap<LaneId, usize> = HashMap::new();
-    let mut fed: Vec<LaneId> = Vec::new();
-    let mut ends = Vec::with_capacity(concluded.len());
-    for (lane, finish) in concluded {
-        *done.entry(lane).or_default() += 1;
-        fed.extend(finish.new_tasks.iter().map(|task| task.lane));
-        fed.extend(matches!(finish.next, Next::Again(_)).then_some(lane));
-        if let Next::Retry(at) | Next::Waiting(at) = finish.next {
-            shared.signals.due_at(at);
+impl Outcome {
+    fn lane(&self) -> LaneId {
+        match self {
+            Self::Push(ended) => ended.claim.lane,
+            Self::Page(flow, _) => flow.lane,
+            Self::Whole(lane, _) => *lane,
         }
-        ends.push(finish);
     }
+
+    fn uses_storages(&self, flows: &Flows) -> bool {
+        match self {
+            Self::Push(ended) => flows.ends_with_storages(ended.claim.lane),
+            Self::Page(..) => true,
+            Self::Whole(..) => false,
+        }
+    }
+
+    fn conclude(self, flows: &Flows, context: &mut TransformContext) -> (LaneId, Finish) {
+        let lane = self.lane();
+        match self {
+            Self::Push(ended) => (lane, conclude(flows, *ended, context)),
+            Self::Page(flow, page) => {
+                let (claim, step) = *page;
+                (lane, taken_in(flows, &flow, &claim, step, context))
+            }
+            Self::Whole(_, finish) => (lane, *finish),
+        }
+    }
+}
+
+async fn commit(shared: &Arc<Shared>, batch: Vec<Outcome>) {
+    let (stored, plain): (Vec<_>, Vec<_>) = batch.into_iter().partition(|outcome| outcome.uses_storages(&shared.flows));
+    if !plain.is_empty() {
+        let (flows, now) = (shared.flows.clone(), shared.now());
+        let concluded = tokio::task::spawn_blocking(move || {
+            let mut context = TransformContext::at(now);
+            plain.into_iter().map(|outcome| outcome.conclude(&flows, &mut context)).collect::<Vec<_>>()
+        });
+        match concluded.await {
+            Ok(concluded) => drop(record(shared, concluded).await),
+            Err(_) => panicked(),
+        }
+    }
+    if !stored.is_empty() {
+        commit_stored(shared, stored).await;
+    }
+}
+
+/// Commits ends that read or write storages. Those that are overtaken are made anew, of what is there by then.
+async fn commit_stored(shared: &Arc<Shared>, mut batch: Vec<Outcome>) {
+    while !batch.is_empty() {
+        let outcomes = Arc::new(batch);
+        let (flows, again) = (shared.flows.clone(), outcomes.clone());
+        let concluded = with_storages(shared, shared.now(), move |context| {
+            again.iter().map(|outcome| outcome.clone().conclude(&flows, context)).collect::<Vec<_>>()
+        });
+        let concluded = match concluded.await {
+            Ok(concluded) => concluded,
+            Err(error) => return shared.signals.fail(error),
+        };
+        let endings = record(shared, concluded).await;
+        let overtaken = outcomes.iter().zip(endings).filter(|(_, ending)| *ending == Ending::Overtaken);
+        batch = overtaken.map(|(outcome, _)| outcome.clone()).collect();
+    }
+}
+
+/// Transformers catch their own panics, so this one is ours: the claims stay and are taken over at the next start.
+fn panicked() {
+    tracing::error!("concluding a batch panicked");
+}
+
+/// Writes ends down; those that are not overtaken make room for others. Empty where the store failed.
+async fn record(shared: &Arc<Shared>, concluded: Vec<(LaneId, Finish)>) -> Vec<Ending> {
+    let has_page = concluded.iter().any(|(lane, _)| shared.flows.pulls.contains_key(lane));
+    let (lanes, ends): (Vec<LaneId>, Vec<Finish>) = concluded.into_iter().unzip();
+    let follows: Vec<Follows> = lanes.into_iter().zip(&ends).map(|(lane, end)| Follows::of(lane, end)).collect();
     crash::point("before_outcome");
     // Renewing goes on until the end is on disk: only then may nobody take them over.
-    let tokens: Vec<_> = ends.iter().map(|finish| finish.token).collect();
-    match shared.insist_to_the_end(ends, |ends| shared.parts.store.finish(ends)).await {
-        Ok(kept) => {
+    let endings = match shared.insist_to_the_end(ends, |ends| shared.parts.store.finish(ends)).await {
+        Ok(endings) => {
             crash::point("after_outcome");
             if has_page {
                 crash::point("after_page");
             }
-            let lost = kept.iter().filter(|kept| !**kept).count();
-            if lost > 0 {
-                tracing::warn!(lost, "outcomes came after their claim was lost and were not recorded");
-            }
+            endings
         }
-        Err(error) => shared.signals.fail(error),
+        Err(error) => {
+            shared.signals.fail(error);
+            Vec::new()
+        }
+    };
+    let lost = endings.iter().filter(|ending| **ending == Ending::Lost).count();
+    if lost > 0 {
+        tracing::warn!(lost, "outcomes came after their claim was lost and were not recorded");
     }
-    shared.let_go(tokens.into_iter());
-    fed.sort_unstable();
-    fed.dedup();
-    for lane in fed {
-        shared.heat(lane);
+    let is_over = |at: usize| endings.get(at) != Some(&Ending::Overtaken);
+    let over = follows.into_iter().enumerate().filter(|(at, _)| is_over(*at)).map(|(_, follows)| follows);
+    go_on(shared, &over.collect::<Vec<_>>());
+    endings
+}
+
+/// What follows from an end for the loop.
+struct Follows {
+    lane: LaneId,
+    token: Token,
+    fed: Vec<LaneId>,
+    due_at: Option<Millis>,
+}
+
+impl Follows {
+    fn of(lane: LaneId, end: &Finish) -> Self {
+        let made = end.new_tasks.iter().map(|task| task.lane);
+        let due_at = match end.next {
+            Next::Retry(at) | Next::Waiting(at) => Some(at),
+            _ => None,
+        };
+        let mut fed: Vec<LaneId> = made.chain(matches!(end.next, Next::Again(_)).then_some(lane)).collect();
+        fed.sort_unstable();
+        fed.dedup();
+        Self { lane, token: end.token, fed, due_at }
     }
-    for (lane, count) in done {
-        shared.release(lane, count);
-    }
+}
+
+/// Ends are on disk, or lost: their claims are let go, what they made wakes its lanes, and there is room for others.
+fn go_on(shared: &Shared, over: &[Follows]) {
+    shared.let_go(over.iter().map(|follows| follows.token));
+    over.iter().filter_map(|follows| follows.due_at).for_each(|at| shared.signals.due_at(at));
+    let fed: BTreeSet<LaneId> = over.iter().flat_map(|follows| follows.fed.iter().copied()).collect();
+    fed.into_iter().for_each(|lane| shared.heat(lane));
+    let mut done: BTreeMap<LaneId, usize> = BTreeMap::new();
+    over.iter().for_each(|follows| *done.entry(follows.lane).or_default() += 1);
+    done.into_iter().for_each(|(lane, count)| shared.release(lane, count));
 }

@@ -3,16 +3,18 @@
 use super::conclude::{Ended, conclude, plain_end};
 use super::driver_lane::BatchMark;
 use super::http_lane::UNKNOWN_HINT;
+use super::storages::known;
 use super::wait::waiting;
 use crate::decide::{Case, Policy, decide};
 use crate::engine::Parts;
 use crate::flow::{Flows, PullSource, PushFlow, PushTarget};
 use model::definition::{OnUnknown, Retry};
 use model::driver::{Recovery, Target};
-use model::{Effect, Evidence, Millis, Problem, Request};
+use model::{Effect, Evidence, Millis, Problem, Request, TransformContext};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use store::{Claim, Finish, Interrupted};
+use std::sync::Arc;
+use store::{Claim, Ending, Finish, Interrupted, StoreError};
 
 /// How long the claims hold while they are settled.
 const LEASE: Millis = 600_000;
@@ -21,7 +23,7 @@ const LEASE: Millis = 600_000;
 ///
 /// # Errors
 /// What the store says.
-pub async fn take_over(parts: &Parts, flows: &Flows) -> Result<usize, Problem> {
+pub async fn take_over(parts: &Parts, flows: &Arc<Flows>) -> Result<usize, Problem> {
     let now = parts.clock.now();
     let claims =
         parts.store.take_over(!parts.store.is_shared(), now, now + LEASE).await.map_err(|error| error.problem())?;
@@ -31,16 +33,31 @@ pub async fn take_over(parts: &Parts, flows: &Flows) -> Result<usize, Problem> {
     for claim in claims {
         match driver_mark(flows, &claim) {
             Some(mark) => batches.entry((claim.lane.0, mark.batch)).or_default().push((mark, claim)),
-            None => ends.push(conclude(flows, cut(parts, flows, claim), now)),
+            None => ends.push(cut(parts, flows, claim)),
         }
     }
     for batch in batches.into_values() {
         ends.extend(recover(parts, flows, batch).await);
     }
-    if !ends.is_empty() {
-        parts.store.finish(ends).await.map_err(|error| error.problem())?;
-    }
+    record(parts, flows, ends).await.map_err(|error| error.problem())?;
     Ok(count)
+}
+
+/// Ends what was interrupted, with all that follows from it. What is overtaken in a storage is made anew.
+async fn record(parts: &Parts, flows: &Arc<Flows>, mut ends: Vec<Ended>) -> Result<(), StoreError> {
+    while !ends.is_empty() {
+        let now = parts.clock.now();
+        let all = Arc::new(ends);
+        let (ended, again) = (all.clone(), flows.clone());
+        let work = move |context: &mut TransformContext| {
+            ended.iter().map(|ended| conclude(&again, ended.clone(), context)).collect::<Vec<Finish>>()
+        };
+        let finishes = known(now, work, |keys| parts.store.entries(keys, now)).await?;
+        let endings = parts.store.finish(finishes).await?;
+        let overtaken = all.iter().zip(endings).filter(|(_, ending)| *ending == Ending::Overtaken);
+        ends = overtaken.map(|(ended, _)| ended.clone()).collect();
+    }
+    Ok(())
 }
 
 fn target_of<'a>(flows: &'a Flows, claim: &Claim) -> Option<(&'a PushFlow, &'a dyn Target)> {
@@ -67,9 +84,8 @@ fn cut(parts: &Parts, flows: &Flows, claim: Claim) -> Ended {
 }
 
 /// A batch that was cut: the driver says what became of it.
-async fn recover(parts: &Parts, flows: &Flows, mut batch: Vec<(BatchMark, Claim)>) -> Vec<Finish> {
+async fn recover(parts: &Parts, flows: &Flows, mut batch: Vec<(BatchMark, Claim)>) -> Vec<Ended> {
     batch.sort_by_key(|(mark, _)| mark.position);
-    let now = parts.clock.now();
     let Some((mark, first)) = batch.first().map(|(mark, claim)| (mark.clone(), claim)) else { return Vec::new() };
     let Some((flow, target)) = target_of(flows, first) else { return Vec::new() };
     let payloads: Option<Vec<Value>> = batch.iter().map(|(_, claim)| delivered_payload(claim)).collect();
@@ -88,7 +104,7 @@ async fn recover(parts: &Parts, flows: &Flows, mut batch: Vec<(BatchMark, Claim)
     let ends = batch.into_iter().map(|(_, claim)| {
         let number = claim.interrupted.as_ref().map_or(claim.token.attempt, |interrupted| interrupted.attempt);
         let case = Case { effect, evidence, final_problem: false, tries: claim.tries };
-        conclude(flows, end(parts, claim, &flow.policy, case, number, problem.clone(), None), now)
+        end(parts, claim, &flow.policy, case, number, problem.clone(), None)
     });
     ends.collect()
 }

@@ -1,8 +1,11 @@
 //! The cases in the YAML files.
 
 use super::{context, registry};
+use bytes::Bytes;
+use model::{Problem, Storages, Transform, TransformContext};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 #[derive(Deserialize)]
@@ -17,6 +20,12 @@ struct Case {
     output: Option<Value>,
     outputs: Option<Vec<Value>>,
     problem: Option<Expected>,
+    /// What the storage `seen` has before.
+    #[serde(default)]
+    storage: BTreeMap<String, Value>,
+    /// What is written to it; `null` for what is deleted.
+    #[serde(default)]
+    written: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +60,13 @@ fn judge(kind: &str, case: &Case) -> Result<(), String> {
             };
         }
         (Ok(_), None) => return Err("the options should be wrong".to_owned()),
-        (Ok(transform), Some(input)) => transform.apply(input.clone(), &mut context()),
+        (Ok(transform), Some(input)) => {
+            let (result, written) = apply(&*transform, input, &case.storage);
+            if written != case.written {
+                return Err(format!("\n expected to be written {:?}\n but got  {written:?}", case.written));
+            }
+            result
+        }
     };
     match (&case.problem, result) {
         (Some(expected), Err(problem)) => fits(expected, &problem),
@@ -65,12 +80,34 @@ fn judge(kind: &str, case: &Case) -> Result<(), String> {
     }
 }
 
+/// What comes out and what is written, with a storage as the engine has it: read when it is asked for.
+fn apply(
+    transform: &dyn Transform,
+    input: &Value,
+    storage: &BTreeMap<String, Value>,
+) -> (Result<Vec<Value>, Problem>, BTreeMap<String, Value>) {
+    let mut known = HashMap::new();
+    loop {
+        let mut context = TransformContext { storages: Storages::over(known.clone()), ..context() };
+        let result = transform.apply(input.clone(), &mut context);
+        if context.storages.wanted().is_empty() {
+            let (_, written) = context.storages.take();
+            let read = |value: Option<Bytes>| value.map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+            return (result, written.into_iter().map(|(of, value)| (of.key, read(value))).collect());
+        }
+        for of in context.storages.wanted() {
+            let value = storage.get(&of.key).map(|value| Bytes::from(value.to_string()));
+            known.insert(of.clone(), value);
+        }
+    }
+}
+
 /// As text, so that the order of members and `1` and `1.0` count.
 fn text(values: &[Value]) -> String {
     values.iter().map(|value| format!("{value}\n")).collect()
 }
 
-fn fits(expected: &Expected, problem: &model::Problem) -> Result<(), String> {
+fn fits(expected: &Expected, problem: &Problem) -> Result<(), String> {
     let code = expected.code == problem.code;
     let place = expected.place.as_ref().is_none_or(|place| *place == problem.place);
     let reason = expected.reason.as_ref().is_none_or(|reason| *reason == problem.reason);

@@ -41,7 +41,7 @@ fn every_wrong_option_is_said_with_its_place() {
     assert_eq!(places, ["[1].filter", "[2].type", "[3].form", "[4].from", "[4].to"]);
     assert_eq!(problems[1].code, "unknown_transformer");
     let hint = problems[1].hint.as_deref().unwrap();
-    assert!(hint.starts_with("did you mean \"template\"?") && hint.contains("copy, filter, jq, map"), "{hint}");
+    assert!(hint.starts_with("did you mean \"template\"?") && hint.contains("copy, filter, forget, jq"), "{hint}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod decisions;
 mod definitions;
 mod drawn;
 mod ends;
+mod entries;
 mod fault;
 mod lanes;
 mod order;
@@ -21,9 +22,9 @@ mod usage;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
-    Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
-    UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
+    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store, StoreError,
+    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -156,7 +157,7 @@ impl Store for PostgresStore {
         self.server.write((tokens, now), |write, (tokens, now)| Box::pin(tasks::hand_back(write, tokens, *now))).await
     }
 
-    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<bool>, StoreError> {
+    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<Ending>, StoreError> {
         let ends = bodies::spill(&self.blobs, ends, 0).await?;
         self.server.write(ends, |write, ends| Box::pin(tasks::finish(write, ends))).await
     }
@@ -199,6 +200,24 @@ impl Store for PostgresStore {
 
     async fn settle(&self, settled: Settle) -> Result<(), StoreError> {
         self.server.write(settled, |write, settled| Box::pin(drawn::settle(write.db(), settled))).await
+    }
+
+    async fn entries(&self, keys: Vec<EntryKey>, now: Millis) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.server.read((keys, now), |db, (keys, now)| Box::pin(entries::get(db, keys, *now))).await
+    }
+
+    async fn find_entries(&self, filter: EntryFilter, now: Millis) -> Result<Vec<Entry>, StoreError> {
+        self.server.slow().read((filter, now), |db, (filter, now)| Box::pin(entries::find(db, filter, *now))).await
+    }
+
+    async fn entry_counts(&self, now: Millis) -> Result<Vec<(String, u64)>, StoreError> {
+        self.server.slow().read(now, |db, now| Box::pin(entries::counts(db, *now))).await
+    }
+
+    async fn write_entries(&self, written: Vec<EntryWrite>, now: Millis) -> Result<(), StoreError> {
+        self.server
+            .write((written, now), |write, (written, now)| Box::pin(entries::lock_and_write(write.db(), written, *now)))
+            .await
     }
 
     async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {

@@ -3,6 +3,7 @@
 
 use super::claims::interrupted;
 use super::ends::{end_attempts, move_on, set_cursors};
+use super::entries::{self, Present};
 use super::fault::Fault;
 use super::rows::{bad, number, number_column, state_column};
 use super::server::Write;
@@ -10,7 +11,7 @@ use super::{lanes, order, schedules};
 use crate::bodies::blobs_named;
 use crate::keys::{attempt_key, problem_text};
 use crate::lost::overlap;
-use crate::{Finish, LaneId, NewRun, NewTask, Start, StoreError, Token};
+use crate::{Ending, Entries, Finish, LaneId, NewRun, NewTask, Start, StoreError, Token};
 use bytes::Bytes;
 use model::{Millis, RunId, TaskId, TaskState};
 use sqlx::{PgConnection, Row};
@@ -245,17 +246,26 @@ pub(super) async fn hand_back(write: &mut Write, tokens: &[Token], now: Millis) 
     Ok(())
 }
 
-/// Ends attempts; `false` where the claim is lost.
-pub(super) async fn finish(write: &mut Write, ends: &[Finish]) -> Result<Vec<bool>, Fault> {
+/// Ends attempts.
+pub(super) async fn finish(write: &mut Write, ends: &[Finish]) -> Result<Vec<Ending>, Fault> {
+    let stored: Vec<&Entries> = ends.iter().map(|finish| &finish.entries).filter(|all| !all.is_empty()).collect();
+    let storages = stored.iter().flat_map(|entries| entries.storages().map(str::to_owned)).collect();
+    entries::lock(write.db(), storages).await?;
+    let mut present = Present::of(write.db(), &stored).await?;
     let mut held = hold(write.db(), ends.iter().map(|finish| finish.token).collect()).await?;
     let mut ours = Vec::new();
     let mut finished = Vec::with_capacity(ends.len());
     for finish in ends {
         // The first of two with one token ends it.
-        let of = held.remove(&finish.token);
-        finished.push(of.is_some());
-        if let Some((run, lane)) = of {
+        let Some((run, lane)) = held.remove(&finish.token) else {
+            finished.push(Ending::Lost);
+            continue;
+        };
+        if present.take(&finish.entries) {
             ours.push((finish, run, lane));
+            finished.push(Ending::Kept);
+        } else {
+            finished.push(Ending::Overtaken);
         }
     }
     if let Some((finish, ..)) = ours.iter().find(|(finish, ..)| finish.end.number > finish.token.attempt) {
@@ -282,6 +292,11 @@ pub(super) async fn finish(write: &mut Write, ends: &[Finish]) -> Result<Vec<boo
     set_cursors(write.db(), cursors.collect()).await?;
     let resumes = ended.iter().filter_map(|finish| Some((finish.token.task, finish.resume.as_ref()?)));
     remember_resumes(write.db(), resumes.collect()).await?;
+    let mut written = Vec::new();
+    for finish in &ended {
+        written.extend(finish.entries.written.iter().map(|one| (one, finish.entries.at)));
+    }
+    entries::write(write.db(), &written).await?;
     Ok(finished)
 }
 

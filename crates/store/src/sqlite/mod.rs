@@ -5,6 +5,7 @@ mod claims;
 mod decisions;
 mod definitions;
 mod drawn;
+mod entries;
 mod examine;
 mod folder;
 mod lanes;
@@ -27,9 +28,9 @@ pub use migrate::Upgrade;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Finish, Lane, LaneId, NewRun, NewTask, Run,
-    Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
-    UsageBy, UsageSum,
+    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
+    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store, StoreError,
+    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -178,7 +179,7 @@ impl Store for SqliteStore {
         self.write(move |write| tokens.iter().try_for_each(|token| tasks::hand_back(write, *token, now))).await
     }
 
-    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<bool>, StoreError> {
+    async fn finish(&self, ends: Vec<Finish>) -> Result<Vec<Ending>, StoreError> {
         let ends = bodies::spill(&self.blobs, ends, 0).await?;
         self.write(move |write| ends.iter().map(|end| tasks::finish(write, end)).collect()).await
     }
@@ -222,6 +223,22 @@ impl Store for SqliteStore {
 
     async fn settle(&self, settled: Settle) -> Result<(), StoreError> {
         self.write(move |write| drawn::settle(write.db, &settled)).await
+    }
+
+    async fn entries(&self, keys: Vec<EntryKey>, now: Millis) -> Result<Vec<Option<Entry>>, StoreError> {
+        self.read(move |db| entries::get(db, &keys, now)).await
+    }
+
+    async fn find_entries(&self, filter: EntryFilter, now: Millis) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |db| entries::find(db, &filter, now)).await
+    }
+
+    async fn entry_counts(&self, now: Millis) -> Result<Vec<(String, u64)>, StoreError> {
+        self.read(move |db| entries::counts(db, now)).await
+    }
+
+    async fn write_entries(&self, written: Vec<EntryWrite>, now: Millis) -> Result<(), StoreError> {
+        self.write(move |write| entries::write(write.db, &written, now)).await
     }
 
     async fn schedules(&self, lines: Vec<(String, String)>, now: Millis) -> Result<Vec<Schedule>, StoreError> {

@@ -1,12 +1,13 @@
 //! Tasks, as the engine moves them: insert, start, renew, hand back, finish. One row a statement.
 
+use super::entries;
 use super::text::{Text, remember};
 use super::writer::Write;
 use crate::changes::integer;
 use crate::keys::{attempt_key, attempt_keys, problem_text};
 use crate::lost::overlap;
 use crate::lost::parked;
-use crate::{AttemptEnd, Finish, LaneId, NewRun, NewTask, Next, Start, StoreError, Token};
+use crate::{AttemptEnd, Ending, Finish, LaneId, NewRun, NewTask, Next, Start, StoreError, Token};
 use model::{Evidence, Millis, Problem, RunId, TaskId, TaskState, Usage};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -144,10 +145,13 @@ pub(super) fn hand_back(write: &mut Write<'_>, token: Token, now: Millis) -> Res
     Ok(())
 }
 
-/// Ends an attempt; `false` where the claim is lost.
-pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<bool, StoreError> {
-    let Some((run, lane)) = held(write, finish.token)? else { return Ok(false) };
+/// Ends an attempt.
+pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<Ending, StoreError> {
+    let Some((run, lane)) = held(write, finish.token)? else { return Ok(Ending::Lost) };
     let task = finish.token.task;
+    if !entries::still_so(write.db, &finish.entries)? {
+        return Ok(Ending::Overtaken);
+    }
     if finish.end.number > finish.token.attempt {
         return Err(StoreError::Database(format!("task {task} has had no attempt {}", finish.end.number)));
     }
@@ -165,7 +169,8 @@ pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<bool, Sto
     if let Some(resume) = &finish.resume {
         remember_resume(write, task, resume)?;
     }
-    Ok(true)
+    entries::write(write.db, &finish.entries.written, finish.entries.at)?;
+    Ok(Ending::Kept)
 }
 
 /// Sets where a task goes on.

@@ -6,7 +6,7 @@ use model::{Problem, RunId, TaskId, TaskKind, TaskState};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use std::collections::{BTreeMap, HashSet};
-use store::{Claim, ClaimRequest, Decision, LaneId, NewTask, Next, Store, TaskFilter, Token};
+use store::{Claim, ClaimRequest, Decision, Ending, LaneId, NewTask, Next, Store, TaskFilter, Token};
 
 const LEASE: i64 = 4;
 
@@ -354,7 +354,7 @@ impl<F: Fixture> History<F> {
             task.claims = 0;
         }
         let finished = self.fixture.store().finish(vec![finish]).await.unwrap();
-        prop_assert_eq!(finished, [holds]);
+        prop_assert_eq!(finished, [if holds { Ending::Kept } else { Ending::Lost }]);
         if holds {
             self.adopt(usize::from(makes), lane).await?;
         }

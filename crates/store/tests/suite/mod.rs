@@ -4,6 +4,7 @@ pub(crate) mod blobs;
 pub(crate) mod claims;
 pub(crate) mod decisions;
 pub(crate) mod definitions;
+pub(crate) mod entries;
 pub(crate) mod histories;
 pub(crate) mod keep;
 pub(crate) mod people;
@@ -13,8 +14,8 @@ pub(crate) mod unattended;
 use bytes::Bytes;
 use model::{Evidence, Problem, RunId, TaskId, TaskKind, TaskState};
 use store::{
-    AttemptEnd, Claim, ClaimRequest, Decided, Decision, Finish, LaneId, NewRun, NewTask, Next, Start, Store,
-    TaskFilter, TaskRow, TaskStory, Token,
+    AttemptEnd, Claim, ClaimRequest, Decided, Decision, Ending, Entries, Finish, LaneId, NewRun, NewTask, Next, Start,
+    Store, TaskFilter, TaskRow, TaskStory, Token,
 };
 
 /// A store that starts empty and can be killed.
@@ -56,6 +57,8 @@ macro_rules! on {
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
                 the_first_currency_stays;
+            entries: entries_are_written_with_an_end, an_end_is_overtaken_where_what_it_read_has_changed,
+                ends_of_one_batch_see_each_other, an_entry_expires, entries_are_found;
             definitions: changes_make_revisions, an_outdated_plan_changes_nothing;
             blobs: long_bodies_are_blobs, a_body_like_a_reference_is_no_reference, what_nothing_refers_to_is_swept,
                 a_task_without_its_blob_stops_alone, named_files_are_kept;
@@ -159,7 +162,7 @@ impl<F: Fixture> Bench<F> {
     }
 
     pub(crate) async fn finish(&self, finish: Finish) -> bool {
-        self.store().finish(vec![finish]).await.unwrap()[0]
+        self.store().finish(vec![finish]).await.unwrap()[0] == Ending::Kept
     }
 
     pub(crate) async fn story(&self, id: TaskId) -> TaskStory {
@@ -232,7 +235,7 @@ pub(crate) fn end(token: Token, next: Next) -> Finish {
         usage: None,
         request: None,
     };
-    Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None }
+    Finish { token, end, next, new_tasks: Vec::new(), cursor: None, resume: None, entries: Entries::default() }
 }
 
 pub(crate) fn decided(decision: Decision) -> Decided {

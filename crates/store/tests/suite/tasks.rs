@@ -3,7 +3,7 @@
 use super::{Bench, Fixture, NOW, end};
 use bytes::Bytes;
 use model::{Evidence, Problem, TaskState, Usage};
-use store::{LaneId, NewTask, Next, Store, TaskFilter};
+use store::{Ending, LaneId, NewTask, Next, Store, TaskFilter};
 
 pub(crate) async fn numbers_are_given_in_order_and_kept<F: Fixture>() {
     let bench = Bench::<F>::new().await;
@@ -146,7 +146,7 @@ pub(crate) async fn a_lost_item_does_not_spoil_its_batch<F: Fixture>() {
         cursor: (claim.token == claims[1].token).then(|| (bench.pull, Some(Bytes::from_static(b"lost")))),
         ..end(claim.token, Next::Finished)
     });
-    assert_eq!(bench.store().finish(ends.collect()).await.unwrap(), [true, false, true]);
+    assert_eq!(bench.store().finish(ends.collect()).await.unwrap(), [Ending::Kept, Ending::Lost, Ending::Kept]);
     let story = bench.story(claims[1].token.task).await;
     assert_eq!((story.row.state, story.attempts.len()), (TaskState::New, 0), "nothing of the lost one was written");
     assert_eq!(story.made.len(), 2, "and its task was not made");
