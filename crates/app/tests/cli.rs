@@ -163,7 +163,8 @@ fn help_names_every_command() {
           --payload <JSON|@FILE>  The body
           --file <FIELD=PATH>     A file for a field of the form
           --request <JSON|@FILE>  The whole request: {path, query, payload}
-          --base-uri <URL>        Where to send it [env: MISTRAL_BASE_URI=http://SIMULATOR]
+          --base-uri <URL>        Where to send it; not looked at with --client [env:
+                                  MISTRAL_BASE_URI=http://SIMULATOR]
           --client <NAME>         Uses a stored HTTP client
           --out <PATH>            Writes an answer that is a file here instead of to stdout
           --dry-run               Prints the request and sends nothing

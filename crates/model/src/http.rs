@@ -90,6 +90,29 @@ pub trait Operation: Send + Sync {
         Progress::Done
     }
 
+    /// The operation by which a call is looked for whose answer was lost; `None` where nothing tells it from others.
+    fn find(&self) -> Option<Arc<dyn Operation>> {
+        None
+    }
+
+    /// The request of that operation; `None` where the lost one has not what it would be found by.
+    fn find_request(&self, lost: &Request) -> Option<Request> {
+        let _ = lost;
+        None
+    }
+
+    /// Marks a request before it is sent, where it can be found by a mark.
+    fn mark(&self, request: &mut Request, text: &str) {
+        let _ = (request, text);
+    }
+
+    /// Whether something found is what the lost call made. `times` is when the call began, and when the answer came in
+    /// which this was found, both by our clock.
+    fn likeness(&self, lost: &Request, item: &Value, answer: &HttpAnswer, times: (Millis, Millis)) -> Likeness {
+        let _ = (lost, item, answer, times);
+        Likeness::Unsure
+    }
+
     /// The request that asks for pages of this size; `None` where the operation has no pages.
     fn sized(&self, request: Request, size: u32) -> Option<Request> {
         let _ = (request, size);
@@ -107,6 +130,17 @@ pub trait Operation: Send + Sync {
         let _ = cursor;
         request
     }
+}
+
+/// Whether something found is what a lost call made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// It is.
+    Same,
+    /// It is something else.
+    Other,
+    /// It may be.
+    Unsure,
 }
 
 /// How work stands that goes on after the answer that started it.

@@ -64,6 +64,8 @@ pub struct Options {
     pub request_id_header: String,
     /// Most objects (agents, documents, …) that are kept; what is more is refused with a 403.
     pub max_objects: usize,
+    /// When the first file is made, in Unix seconds.
+    pub since: u64,
     /// How many items a list has that no operation adds to, such as audit logs.
     pub examples: usize,
     /// The clock that long work and limits go by.
@@ -82,6 +84,7 @@ impl Default for Options {
             ledger: None,
             request_id_header: "x-request-id".to_owned(),
             max_objects: 100_000,
+            since: EPOCH,
             examples: 3,
             clock: Clock::real(1.0),
             faults: None,

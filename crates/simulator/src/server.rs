@@ -72,7 +72,7 @@ impl std::error::Error for Unread {}
 impl Server {
     pub(crate) fn new(catalogue: &'static Catalogue, options: Options, base: String, ledger: Option<Ledger>) -> Self {
         let operations = Operations::new(catalogue);
-        let world = World::new(options.max_objects, options.examples);
+        let world = World::new(options.max_objects, options.examples, options.since);
         let faults = options.faults.clone().map(Player::new);
         Self { operations, world, options, base, ledger, faults, seen: AtomicU64::new(0) }
     }

@@ -66,8 +66,8 @@ pub(crate) struct Call {
     /// The whole request: {path, query, payload}.
     #[arg(long, value_name = "JSON|@FILE", conflicts_with_all = ["path", "query", "payload", "file"])]
     request: Option<String>,
-    /// Where to send it.
-    #[arg(long, value_name = "URL", env = "MISTRAL_BASE_URI", conflicts_with = "client")]
+    /// Where to send it; not looked at with --client.
+    #[arg(long, value_name = "URL", env = "MISTRAL_BASE_URI")]
     base_uri: Option<String>,
     /// Uses a stored HTTP client.
     #[arg(long, value_name = "NAME")]

@@ -5,6 +5,7 @@ use super::run::interrupted;
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
+use engine::clock::{Clock as _, SystemClock};
 use model::Problem;
 use model::definition::Span;
 use serde_json::json;
@@ -44,6 +45,10 @@ pub(crate) struct Simulator {
     /// Keeps at most this many objects; what is more is refused.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     max_objects: usize,
+    /// When the first file is made, each of the following a second later: `now`, or a time as `2026-11-23T12:00:00Z`.
+    /// [default: the beginning of 2026]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    since: Option<u64>,
     /// Takes only this key.
     #[arg(long)]
     key: Option<String>,
@@ -61,6 +66,7 @@ impl Simulator {
             return check.run(context).await;
         }
         let faults = self.faults.as_deref().map(faults).transpose()?;
+        let usual = simulator::Options::default();
         let options = simulator::Options {
             faults,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
@@ -69,7 +75,8 @@ impl Simulator {
             ledger: self.ledger,
             clock: simulator::Clock::real(self.speed),
             max_objects: self.max_objects,
-            ..simulator::Options::default()
+            since: self.since.unwrap_or(usual.since),
+            ..usual
         };
         let running = simulator::start(options).await.map_err(|error| {
             let problem = Problem::new("simulator", format!("cannot start the simulator: {error}"));
@@ -80,6 +87,15 @@ impl Simulator {
         running.stop().await;
         Ok(Exit::Done)
     }
+}
+
+/// A time in Unix seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let millis = match text {
+        "now" => SystemClock.now(),
+        text => text.parse::<jiff::Timestamp>().map_err(|error| error.to_string())?.as_millisecond(),
+    };
+    u64::try_from(millis / 1_000).map_err(|_| "this is before 1970".to_owned())
 }
 
 /// The largest faults file, in bytes: nobody writes a larger one by hand.

@@ -147,6 +147,7 @@ fn new(method: Method, path: &str, effect: Effect, credential: Credential) -> En
         paging: None,
         items: None,
         wait: None,
+        find: None,
         effect,
         credential,
         deprecated: false,

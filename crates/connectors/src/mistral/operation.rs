@@ -4,9 +4,9 @@ use super::stream::{End, Folded, fold, live};
 use super::{mistakes, prices::Prices, refusal, usage};
 use crate::openapi::catalogue::{Catalogue, Entry, Method, Stream};
 use crate::openapi::preflight::{Checks, join};
-use crate::openapi::{answer, build, form, paging};
-use model::http::{FileAnswer, Preflight, Progress, Until};
-use model::{Credential, Effect, Evidence, HttpAnswer, Operation, Prepared, Problem, Reading, Request, Usage};
+use crate::openapi::{answer, build, find, form, paging};
+use model::http::{FileAnswer, Likeness, Preflight, Progress, Until};
+use model::{Credential, Effect, Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, Usage};
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
@@ -22,12 +22,20 @@ pub(super) struct EntryOperation {
     checks: OnceLock<Result<Checks, Problem>>,
     files: OnceLock<Vec<String>>,
     poll: OnceLock<Option<Arc<Self>>>,
+    find: OnceLock<Option<Arc<Self>>>,
 }
 
 impl EntryOperation {
     pub(super) fn new(catalogue: &'static Catalogue, entry: &'static Entry, prices: Arc<Prices>) -> Self {
-        let (checks, files, poll) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { catalogue, entry, prices, checks, files, poll }
+        Self {
+            catalogue,
+            entry,
+            prices,
+            checks: OnceLock::new(),
+            files: OnceLock::new(),
+            poll: OnceLock::new(),
+            find: OnceLock::new(),
+        }
     }
 
     /// What is wrong with a request that data will still be laid over.
@@ -267,6 +275,30 @@ impl Operation for EntryOperation {
             Some(word) if wait.failed.iter().any(|failed| failed == word) => Progress::Failed(word.to_owned()),
             word => Progress::Running(word.map(str::to_owned)),
         }
+    }
+
+    fn find(&self) -> Option<Arc<dyn Operation>> {
+        let find = self.entry.find.as_ref()?;
+        let asked = self.find.get_or_init(|| {
+            let entry = self.catalogue.by_signature(Method::Get, &find.ask)?;
+            Some(Arc::new(Self::new(self.catalogue, entry, self.prices.clone())))
+        });
+        asked.clone().map(|asked| asked as Arc<dyn Operation>)
+    }
+
+    fn find_request(&self, lost: &Request) -> Option<Request> {
+        find::request(self.entry.find.as_ref()?, lost)
+    }
+
+    fn mark(&self, request: &mut Request, text: &str) {
+        if let Some(find) = &self.entry.find {
+            find::mark(find, request, text);
+        }
+    }
+
+    fn likeness(&self, lost: &Request, item: &Value, answer: &HttpAnswer, times: (Millis, Millis)) -> Likeness {
+        let find = self.entry.find.as_ref();
+        find.map_or(Likeness::Unsure, |find| find::likeness(find, lost, item, answer, times))
     }
 
     fn sized(&self, request: Request, size: u32) -> Option<Request> {

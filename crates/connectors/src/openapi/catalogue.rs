@@ -69,6 +69,9 @@ pub struct Entry {
     /// How the work is followed that the operation starts; none where its answer ends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
+    /// How a call is looked for whose answer was lost; none where nothing tells it from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub find: Option<Find>,
     /// What a repeat does.
     pub effect: Effect,
     /// The kind of credential it asks for.
@@ -98,6 +101,34 @@ pub struct Wait {
     pub done: Vec<String>,
     /// States in which it has come to nothing.
     pub failed: Vec<String>,
+}
+
+/// How a call is looked for whose answer was lost: what it would have made is asked for, by name or in a list.
+///
+/// Values of the lost request are named by JSON pointers into it (`/payload/name`), and those of the one file in its
+/// form by `file.name` and `file.size`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Path of the GET that is asked.
+    pub ask: String,
+    /// By slot of that path that the lost request's own path has not: which value of it fills the slot.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, String>,
+    /// By query parameter: which value of the lost request it is given, so that the list is short.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
+    /// By JSON pointer into what is found: which value of the lost request must be there. One that the request has not
+    /// is passed over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub same: BTreeMap<String, String>,
+    /// JSON pointer into the payload, and into what is found: where the request is marked before it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
+    /// JSON pointer into what is found: when it was made, in Unix seconds or as RFC 3339. What was made before the call
+    /// is not what the call made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
 }
 
 /// HTTP methods of the catalogue.

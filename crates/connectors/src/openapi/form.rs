@@ -76,6 +76,23 @@ fn file(members: &Map<String, Value>) -> Result<FilePart, Problem> {
     Ok(FilePart { filename, media_type, source })
 }
 
+/// In the facts of the catalogue: the name of the one file of a form.
+pub(crate) const FILE_NAME: &str = "file.name";
+/// Its size in bytes.
+pub(crate) const FILE_SIZE: &str = "file.size";
+
+/// Name and size (where it is known) of the first file in a payload.
+pub(crate) fn first_file(payload: &Value) -> Option<(String, Option<u64>)> {
+    let members = payload.as_object()?.values().filter_map(Value::as_object);
+    let found = members.filter_map(|members| Some((members, file(members).ok()?))).next();
+    let (members, part) = found?;
+    let size = match &part.source {
+        FileSource::Bytes(bytes) => Some(bytes.len() as u64),
+        FileSource::Blob(_) => members.get("size").and_then(Value::as_u64),
+    };
+    Some((part.filename, size))
+}
+
 /// Names of the form's fields that are files.
 pub(crate) fn file_fields(catalogue: &Catalogue, entry: &Entry) -> Vec<String> {
     let Some(body) = entry.body.as_ref().filter(|body| body.kind == BodyKind::Multipart) else { return Vec::new() };

@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod encode;
 pub mod events;
 pub mod example;
+pub(crate) mod find;
 pub(crate) mod form;
 mod lookup;
 mod media;

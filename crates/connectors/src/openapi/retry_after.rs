@@ -32,7 +32,7 @@ fn number(text: &str, unit: f64) -> Option<Millis> {
 
 /// The date of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7), in milliseconds. The day's name is not
 /// compared; the two forms that are obsolete since 1997 are not read.
-fn date(text: &str) -> Option<Millis> {
+pub(super) fn date(text: &str) -> Option<Millis> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let (_, rest) = text.split_once(", ")?;
     let parts: Vec<&str> = rest.split(' ').collect();
@@ -47,6 +47,11 @@ fn date(text: &str) -> Option<Millis> {
     }
     let days = days_before(digits(year, 4)?, i64::try_from(month).ok()?) + day - 1;
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000)
+}
+
+/// The same time as HTTP's date has it, in milliseconds since 1970.
+pub(super) fn unix(date: Millis) -> Millis {
+    date - days_before(1970, 0) * 86_400_000
 }
 
 fn digits(text: &str, count: usize) -> Option<i64> {

@@ -125,7 +125,8 @@ impl PushFlow {
 }
 
 impl HttpPush {
-    /// Builds the request of one payload and checks it. Nothing is sent.
+    /// Builds the request of one payload and checks it. Nothing is sent. `mark` tells it from all others, where it can be
+    /// found by a mark.
     ///
     /// # Errors
     /// Everything that preflight refuses; `Ok(None)` where the request transformers drop the request.
@@ -133,6 +134,7 @@ impl HttpPush {
         &self,
         data: Value,
         outgoing: &str,
+        mark: &str,
         context: &mut TransformContext,
     ) -> Result<Option<(Request, Prepared)>, Refused> {
         let early = |problem| Refused { request: None, problems: vec![problem] };
@@ -149,6 +151,7 @@ impl HttpPush {
             };
             request = Request::from_value(changed).map_err(|problem| early(problem.within(&place())))?;
         }
+        self.operation.mark(&mut request, mark);
         match self.operation.prepare(&request, self.preflight) {
             Ok(prepared) => Ok(Some((request, prepared))),
             Err(problems) => Err(Refused { request: Some(Box::new(request)), problems }),

@@ -9,6 +9,7 @@ use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
 use super::file::{name_file, read_lines};
 use super::keep::AnswerFiles;
+use super::look;
 use super::settle::Outcome;
 use super::storages::with_storages;
 use super::wait::{self, Waiting};
@@ -18,7 +19,9 @@ use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use bytes::Bytes;
 use model::definition::AnswerAs;
-use model::{Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, TransformContext, Usage};
+use model::{
+    Effect, Evidence, HttpAnswer, Millis, Operation, Prepared, Problem, Reading, Request, TransformContext, Usage,
+};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -36,15 +39,25 @@ struct Ready {
     request: Request,
     recorded: Bytes,
     prepared: Prepared,
-    /// The task waits, and this asks how its work stands.
-    waiting: Option<Waiting>,
+    /// It asks about a call that was made before.
+    question: Option<Question>,
+}
+
+/// What a task asks about a call that was made before.
+enum Question {
+    /// How the work stands that it started.
+    Progress(Box<Waiting>),
+    /// Whether what it would have made is there; its answer was lost.
+    Look,
 }
 
 /// What was asked, for its answer.
 struct Asked {
     claim: Claim,
     request: Request,
-    waiting: Option<Waiting>,
+    question: Option<Question>,
+    /// When its bytes began to leave.
+    began: Millis,
     /// What preflight noticed and let pass.
     noticed: Vec<Problem>,
 }
@@ -81,16 +94,16 @@ impl HttpLane {
 
     /// Prepares claims off the async threads.
     async fn prepare_all(&self, claims: Vec<Claim>) -> Vec<Prepares> {
-        let (flow, now) = (self.flow.clone(), self.shared.now());
+        let (flow, now, store) = (self.flow.clone(), self.shared.now(), self.shared.parts.store.id().to_owned());
         if !flow.looks_up() {
             let prepared = tokio::task::spawn_blocking(move || {
                 let mut context = TransformContext::at(now);
-                claims.into_iter().map(|claim| prepare(&flow, claim, &mut context)).collect()
+                claims.into_iter().map(|claim| prepare(&flow, &store, claim, &mut context)).collect()
             });
             return prepared.await.unwrap_or_default();
         }
         let prepared = with_storages(&self.shared, now, move |context| {
-            claims.iter().map(|claim| prepare(&flow, claim.clone(), context)).collect()
+            claims.iter().map(|claim| prepare(&flow, &store, claim.clone(), context)).collect()
         });
         prepared.await.unwrap_or_else(|error| {
             self.shared.signals.fail(error);
@@ -184,23 +197,33 @@ impl HttpLane {
 
     async fn exchange(self: Arc<Self>, ready: Ready, permits: Permits) {
         let PushTarget::Http(push) = &self.flow.target else { return };
-        let Ready { claim, request, mut prepared, waiting, .. } = ready;
+        let Ready { claim, request, mut prepared, question, .. } = ready;
         let noticed = std::mem::take(&mut prepared.warnings);
         // Lines are read where they can be told apart: in memory.
         prepared.http.keep &= push.answer_as != AnswerAs::Lines;
-        let asked = if waiting.is_some() { wait::asked(push).ok() } else { None };
+        let asked = match &question {
+            Some(Question::Progress(_)) => wait::asked(push).ok(),
+            Some(Question::Look) => push.operation.find(),
+            None => None,
+        };
         let operation = asked.as_ref().unwrap_or(&push.operation);
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
         let (leave, own) = permits;
         let files = AnswerFiles::of(&self.shared);
         let is_open = still_open(&self.shared, &push.client, leave.is_probe).await;
+        let began = self.shared.now();
         let exchanged = if is_open {
             push.client.exchange(&prepared.http, operation.credential(), Some(&id), &files).await
         } else {
             let reason = "it was time to stop before the service let calls through again";
             Exchanged::Lost { evidence: Evidence::NotSent, problem: Problem::new("stopped", reason), part: None }
         };
-        let ended = self.judge(push, operation.as_ref(), Asked { claim, request, waiting, noticed }, exchanged);
+        let ended = if let Some(Question::Look) = question {
+            look::judge(&self.shared, &self.flow, push, claim, exchanged)
+        } else {
+            let asked = Asked { claim, request, question, began, noticed };
+            self.judge(push, operation.as_ref(), asked, exchanged)
+        };
         let until = match (ended.end.evidence, ended.next) {
             (Evidence::Refused { .. }, Next::Retry(at)) => Some(at),
             (Evidence::Refused { after_ms }, _) => after_ms.map(|after| self.shared.now() + after.min(LONGEST_WAIT)),
@@ -214,7 +237,11 @@ impl HttpLane {
     }
 
     fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {
-        let Asked { claim, request, waiting, noticed } = asked;
+        let Asked { claim, request, question, began, noticed } = asked;
+        let waiting = match question {
+            Some(Question::Progress(waiting)) => Some(*waiting),
+            Some(Question::Look) | None => None,
+        };
         let now = self.shared.now();
         let effect = operation.effect(&request);
         let repeated = claim.token.attempt > 1;
@@ -249,6 +276,13 @@ impl HttpLane {
             (next, resume) = (turn.next, turn.resume);
         }
         self.flow.keep_deadline(claim.created_at, &mut next, &mut end.problem);
+        // Beyond any deadline: whether it happened is to be known.
+        if effect == Effect::Findable
+            && matches!(end.evidence, Evidence::Unknown | Evidence::ErrorAnswer)
+            && let Some(turn) = look::begin(push, &claim, &started, (began, now), &mut end)
+        {
+            (next, resume) = (turn.next, turn.resume);
+        }
         if end.evidence == Evidence::Answered && end.problem.is_none() && !noticed.is_empty() {
             end.problem = Some(drift(&noticed));
         }
@@ -288,13 +322,23 @@ pub(super) const UNKNOWN_HINT: &str =
     "the call may have worked; look at the far side, then: tramontane tasks resolve ID --as finished|failed|resend";
 
 /// Transforms, builds and checks one claim. Nothing is sent.
-fn prepare(flow: &PushFlow, claim: Claim, context: &mut TransformContext) -> Prepares {
+fn prepare(flow: &PushFlow, store: &str, claim: Claim, context: &mut TransformContext) -> Prepares {
     let now = context.now;
     let ended = |claim: Claim, request: Option<Request>, problem: Option<Problem>, next| {
         let mut end = plain_end(claim.token.attempt, now, Evidence::NotSent, problem);
         end.request = request.clone().map(|request| request.into_value().to_string().into());
         Prepares::Ended(Box::new(Ended { claim, request, answer: Value::Null, end, next, resume: None }))
     };
+    if let (PushTarget::Http(push), Some(look)) = (&flow.target, look::looking(&claim)) {
+        return match look::question(push, &look) {
+            Ok(prepared) => {
+                let recorded = serde_json::to_vec(&look.request).unwrap_or_default().into();
+                let question = Some(Question::Look);
+                Prepares::Ready(Box::new(Ready { claim, request: look.request, recorded, prepared, question }))
+            }
+            Err(problems) => ended(claim, Some(look.started), Some(joined(problems)), Next::Unknown),
+        };
+    }
     if let Some(problem) = flow.too_late(claim.created_at, now) {
         return ended(claim, None, Some(problem), Next::Failed);
     }
@@ -302,8 +346,9 @@ fn prepare(flow: &PushFlow, claim: Claim, context: &mut TransformContext) -> Pre
         return match wait::question(push, &waiting) {
             Ok(prepared) => {
                 let request = waiting.request.clone();
+                let question = Some(Question::Progress(Box::new(waiting)));
                 let recorded = serde_json::to_vec(&request).unwrap_or_default().into();
-                Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared, waiting: Some(waiting) }))
+                Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared, question }))
             }
             Err(problems) => ended(claim, Some(waiting.started), Some(joined(problems)), Next::Failed),
         };
@@ -335,13 +380,13 @@ fn prepare(flow: &PushFlow, claim: Claim, context: &mut TransformContext) -> Pre
             resume: None,
         }));
     };
-    match push.prepare(data, &flow.outgoing, context) {
+    match push.prepare(data, &flow.outgoing, &format!("{store}-{}", claim.token.task), context) {
         Ok(Some((request, prepared))) => {
             for warning in &prepared.warnings {
                 tracing::debug!(task = claim.token.task.0, %warning, "preflight");
             }
             let recorded = serde_json::to_vec(&request).unwrap_or_default().into();
-            Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared, waiting: None }))
+            Prepares::Ready(Box::new(Ready { claim, request, recorded, prepared, question: None }))
         }
         Ok(None) => ended(claim, None, Some(dropped()), Next::Skipped),
         Err(refused) => {

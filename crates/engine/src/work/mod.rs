@@ -15,6 +15,7 @@ mod file;
 mod http_lane;
 mod keep;
 mod lane;
+mod look;
 mod pull_lane;
 mod settle;
 mod storages;

@@ -3,6 +3,7 @@
 use super::conclude::{Ended, conclude, plain_end};
 use super::driver_lane::BatchMark;
 use super::http_lane::UNKNOWN_HINT;
+use super::look::{self, looking};
 use super::storages::known;
 use super::wait::waiting;
 use crate::decide::{Case, Policy, decide};
@@ -80,7 +81,16 @@ fn cut(parts: &Parts, flows: &Flows, claim: Claim) -> Ended {
     let (effect, policy) = effect_of(flows, &claim, request.as_ref());
     let problem = Problem::new("interrupted", "the process ended while the call was under way");
     let case = Case { effect, evidence: Evidence::Unknown, final_problem: false, tries: claim.tries };
-    end(parts, claim, &policy, case, interrupted.attempt, problem, request)
+    let mut ended = end(parts, claim, &policy, case, interrupted.attempt, problem, request);
+    if effect == Effect::Findable
+        && let Some(PushTarget::Http(push)) = flows.pushes.get(&ended.claim.lane).map(|flow| &flow.target)
+        && let Some(request) = &ended.request
+        && let times = (interrupted.started_at, parts.clock.now())
+        && let Some(turn) = look::begin(push, &ended.claim, request, times, &mut ended.end)
+    {
+        (ended.next, ended.resume) = (turn.next, turn.resume);
+    }
+    ended
 }
 
 /// A batch that was cut: the driver says what became of it.
@@ -138,8 +148,8 @@ fn effect_of(flows: &Flows, claim: &Claim, request: Option<&Request>) -> (Effect
     let request = request.unwrap_or(&empty);
     if let Some(flow) = flows.pushes.get(&claim.lane) {
         let effect = match &flow.target {
-            // It only asked how its work stands.
-            PushTarget::Http(_) if waiting(claim).is_some() => Effect::Read,
+            // It only asked about an earlier call.
+            PushTarget::Http(_) if waiting(claim).is_some() || looking(claim).is_some() => Effect::Read,
             PushTarget::Http(push) => push.operation.effect(request),
             PushTarget::Driver(target) => target.effect(),
             PushTarget::Nothing => Effect::Read,

@@ -1,10 +1,10 @@
 //! Files: uploaded, listed, read back, deleted. Their bytes are kept in memory.
 
 use crate::answer::Answer;
+use crate::fingerprint;
 use crate::judge::Judged;
 use crate::refusal::{Fault, Refusal};
 use crate::state::lock;
-use crate::{EPOCH, fingerprint};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -37,8 +37,10 @@ struct File {
 }
 
 /// The files of a workspace.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Files {
+    /// When the first is made, in Unix seconds; each of the following a second later.
+    since: u64,
     kept: Mutex<Kept>,
 }
 
@@ -51,6 +53,10 @@ struct Kept {
 }
 
 impl Files {
+    pub(crate) fn new(since: u64) -> Self {
+        Self { since, kept: Mutex::default() }
+    }
+
     pub(crate) fn upload(&self, request: &Judged<'_>) -> Result<Answer, Refusal> {
         let Some(part) = request.file("file") else {
             return Err(Refusal::Invalid(vec![Fault::new("missing", &["body", "file"], "a file is required")]));
@@ -64,7 +70,7 @@ impl Files {
         let purpose = request.payload()["purpose"].as_str().unwrap_or("fine-tune").to_owned();
         let lines = part.content.iter().filter(|byte| **byte == b'\n').count();
         let number = kept.uploads;
-        let created_at = EPOCH + number;
+        let created_at = self.since + number;
         let file = File {
             id: fingerprint::uuid(FILES ^ number),
             object: "file",
@@ -101,7 +107,7 @@ impl Files {
             id: id.clone(),
             object: "file",
             bytes: content.len(),
-            created_at: EPOCH + number,
+            created_at: self.since + number,
             filename: format!("{sample_type}.jsonl"),
             purpose: "batch".to_owned(),
             sample_type,

@@ -23,10 +23,10 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(most: usize, examples: usize) -> Self {
+    pub(crate) fn new(most: usize, examples: usize, since: u64) -> Self {
         Self {
             models: Models::new(),
-            files: Files::default(),
+            files: Files::new(since),
             objects: Objects::new(most, examples),
             caches: Caches::default(),
         }

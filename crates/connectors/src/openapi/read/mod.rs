@@ -6,6 +6,7 @@
 mod checks;
 mod clean;
 pub mod document;
+mod finds;
 mod node;
 mod operations;
 mod overrides;

@@ -125,6 +125,7 @@ impl<'a> Reader<'_, 'a> {
             paging: None,
             items: None,
             wait: None,
+            find: None,
             // What the document does not say is taken for the worst: never repeated on its own.
             effect: if method == Method::Get { Effect::Read } else { Effect::Create },
             credential: self.credential(node)?,

@@ -3,10 +3,11 @@
 
 use super::checks::{locate, may_be_list};
 use super::document;
+use super::finds::check_finds;
 use super::operations::{sort, streams};
 use super::repair::Repair;
 use super::waits::check_waits;
-use crate::openapi::catalogue::{Answer, Entry, Location, Method, Paging, Wait};
+use crate::openapi::catalogue::{Answer, Entry, Find, Location, Method, Paging, Wait};
 use model::{Credential, Effect, Problem, suggest};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -34,6 +35,7 @@ struct Facts {
     paging: Option<Paging>,
     items: Option<String>,
     wait: Option<Wait>,
+    find: Option<Find>,
     replaced_by: Option<String>,
     /// Repairs of the body's schema.
     #[serde(default)]
@@ -100,6 +102,7 @@ impl Overrides {
         }
         let titles: BTreeSet<String> = entries.iter().map(|entry| entry.title.clone()).collect();
         check_waits(entries, schemas, problems);
+        check_finds(entries, schemas, problems);
         for entry in entries {
             if let Some(title) = entry.replaced_by.take_if(|title| !titles.contains(title)) {
                 let place = format!("operations.{}.replaced_by", signature(entry.method, &entry.path));
@@ -161,6 +164,7 @@ impl Facts {
         entry.paging.clone_from(&self.paging);
         entry.items.clone_from(&self.items);
         entry.wait.clone_from(&self.wait);
+        entry.find.clone_from(&self.find);
         let before = problems.len();
         let mut wrong = |member: &str, reason: String| problems.push(unfit(&format!("{place}.{member}"), &reason));
         if self.paging.is_some() && self.items.is_none() {
