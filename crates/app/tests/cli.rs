@@ -112,6 +112,7 @@ fn help_names_every_command() {
       prune      Deletes old tasks, as routes and incoming say what is kept
       backup     Copies the whole store to one file, also while an engine works
       restore    Puts a backup into a new data folder
+      store      Copies a whole store into another one, of PostgreSQL for example
       doctor     Looks the data folder over, and says what to do about what it finds
       simulator  Starts the stand-in for the Mistral API
       demo       Shows the product at work: 20 products, a simulator, 20 descriptions

@@ -7,6 +7,7 @@ pub mod blobs;
 mod bodies;
 pub mod border;
 mod changes;
+pub mod copy;
 pub mod crash;
 pub mod entries;
 pub mod error;

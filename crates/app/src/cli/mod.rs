@@ -19,6 +19,7 @@ mod schedules;
 mod serve;
 mod simulator;
 mod storages;
+mod store_copy;
 mod summary;
 mod tasks;
 mod usage;
@@ -106,6 +107,8 @@ enum Command {
     Backup(backup::Backup),
     /// Puts a backup into a new data folder.
     Restore(backup::Restore),
+    /// Copies a whole store into another one, of PostgreSQL for example.
+    Store(store_copy::StoreVerb),
     /// Looks the data folder over, and says what to do about what it finds.
     Doctor(doctor::Doctor),
     /// Starts the stand-in for the Mistral API.
@@ -226,9 +229,12 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data, database: cli.database };
     let imported = match cli.command {
         // These look at imports themselves, or do not need them: they set right what is wrong with them.
-        Command::Catalogue(_) | Command::Backup(_) | Command::Restore(_) | Command::Doctor(_) | Command::Demo(_) => {
-            Ok(())
-        }
+        Command::Catalogue(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Doctor(_)
+        | Command::Store(_)
+        | Command::Demo(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -294,6 +300,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,
             Command::Doctor(verb) => verb.run(context).await,
+            Command::Store(verb) => verb.run(context).await,
             Command::Simulator(verb) => verb.run(context).await,
             Command::Demo(verb) => verb.run(context).await,
         }

@@ -40,13 +40,16 @@ const SETTINGS: &str = "SET plan_cache_mode = force_custom_plan;
     SET idle_in_transaction_session_timeout = '30s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';";
 
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Server(format!("the URL of the database cannot be read: {error}")))?;
+    Ok(options.application_name("tramontane").disable_statement_logging())
+}
+
 /// Makes or updates the tables in the database of this URL, and returns a pool of connections to it. Any number of
 /// processes may do so at once. Second is the store's identity.
 pub(super) async fn connect(url: &str) -> Result<(PgPool, String), StoreError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Server(format!("the URL of the database cannot be read: {error}")))?
-        .application_name("tramontane")
-        .disable_statement_logging();
+    let options = options(url)?;
     let mut patience = Patience::of(AT_THE_START);
     let id = loop {
         match prepare(&options).await {
@@ -55,6 +58,20 @@ pub(super) async fn connect(url: &str) -> Result<(PgPool, String), StoreError> {
         }
     };
     Ok((open_pool(options), id))
+}
+
+/// One connection, for a copy: the database is brought up to date first.
+pub(super) async fn alone(url: &str) -> Result<PgConnection, StoreError> {
+    let options = options(url)?;
+    let connected = async {
+        prepare(&options).await?;
+        let mut db = timeout(ACQUIRE, options.connect()).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        db.execute(SETTINGS).await?;
+        // Reading the other side may take longer between two statements.
+        db.execute("SET idle_in_transaction_session_timeout = 0").await?;
+        Ok::<_, Fault>(db)
+    };
+    Ok(connected.await?)
 }
 
 /// Connections as they are needed. One that was idle for long may have been forgotten on its way, without a word to us.

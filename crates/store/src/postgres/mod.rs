@@ -2,6 +2,7 @@
 
 mod claims;
 mod connect;
+pub(crate) mod copy;
 mod decisions;
 mod definitions;
 mod drawn;

@@ -56,6 +56,13 @@ pub(super) fn bring_up_to_date(
     Ok(upgrade)
 }
 
+/// An empty store of the present version, in memory.
+pub(super) fn in_memory() -> Result<Connection, StoreError> {
+    let db = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|sql| db.execute_batch(sql))?;
+    Ok(db)
+}
+
 /// Keeps the store as it is as `before-version-N.db`, on disk when it returns. A copy that a cut attempt has left is kept:
 /// it may be older than what is there by some migrations, which is all the better.
 fn keep_copy(db: &Connection, data: &Path, from: i64) -> Result<PathBuf, StoreError> {

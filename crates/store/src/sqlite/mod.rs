@@ -2,6 +2,7 @@
 
 mod backup;
 mod claims;
+pub(crate) mod copy;
 mod decisions;
 mod definitions;
 mod drawn;
