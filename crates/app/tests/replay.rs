@@ -129,3 +129,40 @@ fn many_are_decided_by_their_state() {
         assert_eq!(shop.run(arguments).code, Some(2), "{arguments:?}");
     }
 }
+
+#[test]
+fn unknown_outcomes_are_resolved_by_a_rule() {
+    let world = World::new();
+    world.write("faults.yaml", "rules:\n  - match: { operation: Chat Completion }\n    do: { reset: after_reading }\n");
+    let faults = world.path("faults.yaml");
+    let simulator = Simulator::start(&world, &["--faults", faults.to_str().unwrap()]);
+    let run = |arguments: &[&str]| world.run_at(&simulator.url, arguments);
+    world.write("flow.yaml", FLOW);
+    world.write("rows.jsonl", (0..9).map(|n| format!("{{\"name\":\"tree {n}\"}}\n")).collect::<String>());
+    run(&["apply", "flow.yaml"]).expect(0);
+    run(&["run", "rows"]).expect(7);
+    let states =
+        |rule: &str| run(&["tasks", "list", "--where", rule, "--json"]).expect(0).json().as_array().unwrap().len();
+    assert_eq!(states(".state == \"unknown\""), 9);
+    let rule =
+        ".problem.code == \"connection_lost\" and (.payload.name | ltrimstr(\"tree \") | tonumber) < 4 and .age_s >= 0";
+    let resolve = ["tasks", "resolve", "--as", "failed", "--where", rule];
+    let foreseen = run(&[&resolve[..], &["--dry-run", "--json"]].concat()).expect(0).json();
+    assert_eq!(foreseen["tasks"].as_array().unwrap().len(), 4);
+    assert_eq!(states(".state == \"unknown\""), 9, "nothing was changed");
+    run(&[&resolve[..], &["--by", "anna", "--why", "the shop is closed"]].concat()).expect(0);
+    assert_eq!(states(".state == \"failed\""), 4);
+    let decided = run(&["tasks", "list", "--state", "failed", "--limit", "1", "--json"]).expect(0).json();
+    let story = run(&["tasks", "show", &decided[0]["id"].to_string(), "--json"]).expect(0).json();
+    let decision = &story["decisions"][0];
+    assert_eq!((&decision["by"], &decision["why"]), (&json!("anna"), &json!("the shop is closed")));
+    // What the rule no longer fits is left alone.
+    let again = run(&[&resolve[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(again["tasks"], json!([]));
+    // A rule that is none, and one that fails for a task: nothing is decided.
+    for (rule, place) in [(".state ==", "--where"), (".payload.name + 1 > 2", "--where")] {
+        let ran = run(&["tasks", "resolve", "--as", "failed", "--where", rule, "--json"]).expect(3).json();
+        assert!(ran["problems"][0]["place"].as_str().unwrap().starts_with(place), "{ran}");
+    }
+    assert_eq!(states(".state == \"unknown\""), 5);
+}

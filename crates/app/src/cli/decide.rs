@@ -1,11 +1,11 @@
 //! What `tramontane tasks` decides: about tasks by number, or about all of a state.
 
 use super::call::read_json;
-use super::filter::{lane_named, lanes, state};
+use super::filter::{Rule, lane_named, lanes, state};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
+use crate::settings;
 use clap::Args;
-use engine::clock::{Clock, SystemClock};
 use model::{Money, Problem, TaskId, TaskKind, TaskState};
 use serde_json::json;
 use store::{Decided, Decision, Store, TaskFilter};
@@ -17,17 +17,27 @@ const PAGE: usize = 1_000;
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// Numbers of tasks.
-    #[arg(required_unless_present = "state", conflicts_with = "state", value_name = "ID")]
+    #[arg(required_unless_present_any = ["state", "rule"], conflicts_with_all = ["state", "rule"], value_name = "ID")]
     ids: Vec<i64>,
     /// All tasks in this state.
     #[arg(long, value_parser = state)]
     state: Option<TaskState>,
     /// Of these, only those of this route.
-    #[arg(long, value_name = "NAME", requires = "state", conflicts_with = "ids")]
+    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
     route: Option<String>,
+    /// Those for which this jq filter holds, asked of what `tasks show --json` says, and `age_s`: seconds since the end.
+    /// Without `--state`, of all that the decision fits.
+    #[arg(long = "where", id = "rule", value_name = "JQ")]
+    rule: Option<String>,
     /// Why, for the record.
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
+    /// Who decides, for the record.
+    #[arg(long, value_name = "NAME", default_value = "cli")]
+    by: String,
+    /// Says how many tasks it would be about and what they have cost, and changes nothing.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// How a task is to run again.
@@ -41,26 +51,41 @@ pub(super) enum How {
 }
 
 impl Which {
-    /// The tasks' numbers.
-    async fn tasks(&self, store: &dyn Store) -> Result<Vec<TaskId>, Failure> {
-        let Some(state) = self.state else { return Ok(self.ids.iter().copied().map(TaskId).collect()) };
+    /// The tasks' numbers. A rule is asked of all of them before anything is decided.
+    async fn tasks(&self, store: &dyn Store, decision: Decision) -> Result<Vec<TaskId>, Failure> {
+        if !self.ids.is_empty() {
+            return Ok(self.ids.iter().copied().map(TaskId).collect());
+        }
         let lanes = lanes(store).await?;
+        let rule = self.rule.as_deref().map(|text| Rule::compile(text, settings::clock().now())).transpose()?;
         let lane = self.route.as_deref().map(|route| lane_named(&lanes, TaskKind::Push, route)).transpose()?;
         let (mut ids, mut before) = (Vec::new(), None);
         loop {
             let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
-            let page = store.tasks(TaskFilter { state: Some(state), lane, run: None, before, limit }).await?;
+            let page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
             let Some(last) = page.last() else { return Ok(ids) };
             before = Some(last.id);
-            ids.extend(page.iter().map(|row| row.id));
+            for row in page {
+                // A state that was asked for is answered for: what does not fit is said.
+                if self.state.is_none() && decision.leads_to(row.state).is_none() {
+                    continue;
+                }
+                match &rule {
+                    Some(rule) if !rule.holds_for(store, row.id, &lanes).await? => {}
+                    _ => ids.push(row.id),
+                }
+            }
         }
     }
 
     /// Decides, and says what became of it.
     pub(super) async fn decide(self, context: &Context, decision: Decision, how: How) -> Ended {
+        if self.dry_run {
+            return self.foresee(context, decision).await;
+        }
         let store = context.engine_store().await?;
-        let ids = self.tasks(store.as_ref()).await?;
-        let mut decided = Decided::new(decision, "cli", self.why, SystemClock.now());
+        let ids = self.tasks(store.as_ref(), decision).await?;
+        let mut decided = Decided::new(decision, &self.by, self.why, settings::clock().now());
         if let How::Edited(text) = &how {
             decided.payload = Some(edited(store.as_ref(), &ids, text).await?.into());
         }
@@ -94,13 +119,13 @@ impl Which {
         Ok(if problems.is_empty() { Exit::Done } else { Exit::Refused })
     }
 
-    /// Says what a retry would do: how many tasks would run again, and what their calls have cost so far.
-    pub(super) async fn foresee(self, context: &Context) -> Ended {
+    /// Says what a decision would do: how many tasks it is about, and what their calls have cost so far.
+    async fn foresee(self, context: &Context, decision: Decision) -> Ended {
         let store = context.read_store().await?;
         let (mut would, mut others, mut spent) = (Vec::new(), 0_usize, Money::default());
-        for id in self.tasks(store.as_ref()).await? {
+        for id in self.tasks(store.as_ref(), decision).await? {
             match store.task(id).await? {
-                Some(story) if Decision::Retry.leads_to(story.row.state).is_some() => {
+                Some(story) if decision.leads_to(story.row.state).is_some() => {
                     spent = spent.saturating_add(story.cost().unwrap_or_default());
                     would.push(id);
                 }
@@ -115,12 +140,15 @@ impl Which {
         }
         let plural = if would.len() == 1 { "task" } else { "tasks" };
         let currency = currency.unwrap_or_default();
-        context.printer.data(&format!("{} {plural} would run again", would.len()));
+        let again = matches!(decision, Decision::Retry | Decision::ResolveResend);
+        let what = if again { "would run again" } else { "would be decided" };
+        context.printer.data(&format!("{} {plural} {what}", would.len()));
         if spent > Money::default() {
             context.printer.data(&format!("their calls have cost an estimated {spent} {currency} so far"));
         }
         if others > 0 {
-            context.printer.data(&format!("{others} would not: they are still open, or not there"));
+            let why = if decision == Decision::Retry { "they are still open" } else { "it does not fit their state" };
+            context.printer.data(&format!("{others} would not: {why}, or they are not there"));
         }
         Ok(Exit::Done)
     }

@@ -1,7 +1,9 @@
-//! How tasks are chosen on the command line: by their state, by the name of a route or an incoming.
+//! How tasks are chosen on the command line: by their state, by the name of a route or an incoming, by a rule.
 
 use super::Failure;
-use model::{Problem, TaskKind, TaskState, suggest};
+use super::tasks::story_value;
+use engine::transformers::Condition;
+use model::{Millis, Problem, TaskId, TaskKind, TaskState, suggest};
 use std::collections::HashMap;
 use store::{Lane, LaneId, Store};
 
@@ -32,4 +34,33 @@ pub(super) fn lane_named(lanes: &Lanes, kind: TaskKind, name: &str) -> Result<La
     let mut problem = Problem::new("name_unknown", format!("there is no {word} \"{name}\" with tasks"));
     problem.hint = suggest::hint(name, known.iter().map(|lane| lane.name.as_str()));
     Err(Failure::refused(vec![problem]))
+}
+
+/// A question to the story of a task, as a filter of the jq language.
+pub(super) struct Rule {
+    condition: Condition,
+    now: Millis,
+}
+
+impl Rule {
+    /// Compiles a rule.
+    pub(super) fn compile(text: &str, now: Millis) -> Result<Self, Failure> {
+        let condition = Condition::compile(text).map_err(|problems| {
+            let example = "it is asked of what tramontane tasks show --json says: .problem.code == \"interrupted\"";
+            Failure::refused(problems.into_iter().map(|problem| problem.at("--where").hint(example)).collect())
+        })?;
+        Ok(Self { condition, now })
+    }
+
+    /// Whether it holds for a task.
+    pub(super) async fn holds_for(&self, store: &dyn Store, id: TaskId, lanes: &Lanes) -> Result<bool, Failure> {
+        let Some(story) = store.task(id).await? else { return Ok(false) };
+        let mut value = story_value(&story, lanes);
+        let ended = story.row.finished_at.unwrap_or(story.row.created_at);
+        value["age_s"] = ((self.now - ended) / 1_000).into();
+        self.condition.holds(&value, self.now).map_err(|problem| {
+            let problem = Problem { reason: format!("task {id}: {}", problem.reason), ..problem };
+            Failure::refused(vec![problem.at("--where")])
+        })
+    }
 }

@@ -1,10 +1,11 @@
 //! `tramontane tasks`: looks at tasks and decides about them.
 
 use super::decide::{How, Which};
-use super::filter::{Lanes, lane_named, lanes, state};
+use super::filter::{Lanes, Rule, lane_named, lanes, state};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
+use crate::settings;
 use clap::{Args, Subcommand, ValueEnum};
 use model::{Problem, TaskId, TaskKind, TaskState};
 use serde_json::{Value, json};
@@ -45,13 +46,12 @@ enum Verb {
         /// Gives the task other data; what it was stays in its story.
         #[arg(long, value_name = "JSON|@FILE", conflicts_with = "from_answer")]
         payload: Option<String>,
-        /// Says how many tasks would run again and what they have cost, and changes nothing.
-        #[arg(long)]
-        dry_run: bool,
     },
     /// Decides about tasks whose outcome is unknown.
     #[command(
-        after_help = "Example: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'"
+        after_help = "Examples: tramontane tasks resolve 4711 --as finished --why 'found the answer in the usage page'
+          tramontane tasks resolve --as resend --where '.problem.code == \"interrupted\" and .age_s > 3600' --dry-run
+          tramontane tasks resolve --as failed --where '.payload.shop == \"old\"' --by anna --why 'the shop is closed'"
     )]
     Resolve {
         #[command(flatten)]
@@ -79,6 +79,9 @@ struct List {
     /// Only pulls of this incoming.
     #[arg(long, value_name = "NAME", conflicts_with = "route")]
     incoming: Option<String>,
+    /// Only those for which this jq filter holds, asked of what `tasks show --json` says, and `age_s`.
+    #[arg(long = "where", value_name = "JQ")]
+    rule: Option<String>,
     /// At most this many.
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: u64,
@@ -99,7 +102,6 @@ impl Tasks {
         match self.verb {
             Verb::List(list) => list.run(context).await,
             Verb::Show { id } => show(context, TaskId(id)).await,
-            Verb::Retry { which, dry_run: true, .. } => which.foresee(context).await,
             Verb::Retry { which, from_answer: true, .. } => {
                 which.decide(context, Decision::Retry, How::FromAnswer).await
             }
@@ -130,21 +132,33 @@ impl List {
             (_, Some(incoming)) => Some(lane_named(&lanes, TaskKind::Pull, incoming)?),
             _ => None,
         };
+        let rule = self.rule.as_deref().map(|text| Rule::compile(text, settings::clock().now())).transpose()?;
         let mut before = None;
         let mut left = self.limit;
         let mut rows = Vec::new();
         while left > 0 {
             let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
-            let page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
+            let mut page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
             let Some(last) = page.last() else { break };
             before = Some(last.id);
+            if let Some(rule) = &rule {
+                let mut held = Vec::new();
+                for row in page {
+                    if rule.holds_for(store.as_ref(), row.id, &lanes).await? {
+                        held.push(row);
+                    }
+                }
+                page = held;
+            }
             left -= page.len() as u64;
             if context.printer.json() {
                 rows.extend(page.iter().map(|row| row_value(row, &lanes)));
             } else {
                 let first = rows.is_empty();
-                print_page(context, &page, &lanes, first);
-                rows.push(Value::Null);
+                if !page.is_empty() {
+                    print_page(context, &page, &lanes, first);
+                    rows.push(Value::Null);
+                }
             }
         }
         if context.printer.json() {
@@ -214,7 +228,7 @@ async fn show(context: &Context, id: TaskId) -> Ended {
     Ok(Exit::Done)
 }
 
-fn story_value(story: &TaskStory, lanes: &Lanes) -> Value {
+pub(super) fn story_value(story: &TaskStory, lanes: &Lanes) -> Value {
     let mut value = row_value(&story.row, lanes);
     let decisions: Vec<Value> = story
         .decisions
