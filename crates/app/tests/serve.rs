@@ -239,20 +239,8 @@ fn other_commands_work_beside_it() {
     serving.stop();
 }
 
-/// Three processes on one database. One is killed; one is stopped for longer than its claims hold, and goes on.
-#[test]
-fn three_processes_on_one_database_do_every_row_once() {
-    if !cluster::available() {
-        return;
-    }
-    let cluster = cluster::Cluster::start();
-    let world = World::new();
-    let rows = 600;
-    let text: String = (0..rows).map(|number| format!("{{\"n\":{number}}}\n")).collect();
-    world.write("rows.jsonl", text);
-    world.write(
-        "flow.yaml",
-        r#"
+/// Each row is a call of its own.
+const ASK: &str = r#"
 http_clients:
   mistral:
     prototype: mistral
@@ -268,8 +256,20 @@ outgoing:
     publisher: { type: mistral, http_client: mistral, method: POST, entity: Chat Completion }
 routes:
   ask: { incoming: rows, outgoing: ask, parallel: 4 }
-"#,
-    );
+"#;
+
+/// Three processes on one database. One is killed; one is stopped for longer than its claims hold, and goes on.
+#[test]
+fn three_processes_on_one_database_do_every_row_once() {
+    if !cluster::available() {
+        return;
+    }
+    let cluster = cluster::Cluster::start();
+    let world = World::new();
+    let rows = 600;
+    let text: String = (0..rows).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    world.write("rows.jsonl", text);
+    world.write("flow.yaml", ASK);
     let ledger = world.path("ledger.jsonl");
     let simulator = Simulator::start(&world, &["--ledger", ledger.to_str().unwrap(), "--latency", "40ms"]);
     let url = cluster.url();
@@ -303,8 +303,15 @@ routes:
     all[1].signal("-CONT");
     let (finished, unknown) = (left("finished"), left("unknown"));
     assert_eq!(finished + unknown, rows + 1, "every row is somewhere, and the pull");
+    let calls = calls_once(&ledger);
+    assert!(calls >= finished - 1, "{calls} calls for {finished} finished");
+    println!("0 lost, 0 unsafe repeats, {unknown} unknown of {rows}");
+}
+
+/// How many rows were asked about; none of them twice.
+fn calls_once(ledger: &std::path::Path) -> usize {
     let mut calls: BTreeMap<String, usize> = BTreeMap::new();
-    for line in lines(&ledger) {
+    for line in lines(ledger) {
         // Each row has a body of its own.
         if let Some(body) = line["body_sha256"].as_str() {
             *calls.entry(body.to_owned()).or_default() += 1;
@@ -312,8 +319,54 @@ routes:
     }
     let repeated: Vec<_> = calls.iter().filter(|(_, count)| **count > 1).collect();
     assert!(repeated.is_empty(), "paid twice: {repeated:?}");
-    assert!(calls.len() >= finished - 1, "{} calls for {finished} finished", calls.len());
+    calls.len()
+}
+
+/// The database goes away under load, twice, with calls under way. The engine is never restarted.
+#[test]
+fn postgresql_is_restarted_under_load_and_work_goes_on_by_itself() {
+    if !cluster::available() {
+        return;
+    }
+    let mut cluster = cluster::Cluster::start();
+    let world = World::new();
+    let rows = 500;
+    world.write("rows.jsonl", (0..rows).map(|number| format!("{{\"n\":{number}}}\n")).collect::<String>());
+    world.write("flow.yaml", ASK);
+    let ledger = world.path("ledger.jsonl");
+    let simulator = Simulator::start(&world, &["--ledger", ledger.to_str().unwrap(), "--latency", "40ms"]);
+    let url = cluster.url();
+    let command = || {
+        let mut command = world.command(&[]);
+        command.env("TRAMONTANE_DATABASE", &url).env("MISTRAL_BASE_URI", &simulator.url);
+        command
+    };
+    assert!(command().args(["apply", "flow.yaml"]).status().unwrap().success());
+    let serving = Serving::start(&mut command());
+    // Begins the run; the engine that serves does the work with it until the database is gone under both.
+    let mut begun = command().args(["run", "rows"]).stderr(Stdio::null()).spawn().unwrap();
+    for calls in [60, 200] {
+        wait_for("calls", || (lines_so_far(&ledger) > 2 * calls).then_some(()));
+        cluster.crash();
+        let (status, _) = serving.send("GET", "/healthz", &[], b"");
+        assert_eq!(status, 200, "the process lives without its database");
+        cluster.restart();
+    }
+    begun.wait().unwrap();
+    let count = |state: &str| {
+        let counted =
+            cluster.ask(&format!("SELECT coalesce(sum(count), 0) FROM tally WHERE run = 0 AND state = {state}"));
+        counted.parse::<usize>().unwrap()
+    };
+    let unknown = i64::from(model::TaskState::Unknown.number());
+    let finished = i64::from(model::TaskState::Finished.number());
+    wait_for("the end of all tasks", || {
+        (count(&finished.to_string()) + count(&unknown.to_string()) == rows + 1).then_some(())
+    });
+    let unknown = count(&unknown.to_string());
+    assert!(calls_once(&ledger) + unknown >= rows);
     println!("0 lost, 0 unsafe repeats, {unknown} unknown of {rows}");
+    serving.stop();
 }
 
 /// A small disk that goes away with its guard; `None` where this machine lets nobody mount one.
