@@ -104,3 +104,22 @@ fn a_storm_of_refusals_costs_no_more_calls_than_it_must() {
     }
     assert_eq!((refused, answered), (18, 200), "nothing was asked twice that was answered");
 }
+
+/// A limit that nothing announces: found by being refused, then kept to. Twenty times as fast as the world.
+#[test]
+fn a_hidden_limit_is_learned_and_seldom_met() {
+    let world = World::new();
+    let ledger = world.path("ledger.jsonl");
+    world.write("faults.yaml", "rate_limit: { requests_per_second: 50 }\n");
+    let simulator =
+        Simulator::start(&world, &["--ledger", ledger.to_str().unwrap(), "--faults", "faults.yaml", "--speed", "20"]);
+    world.write("flow.yaml", flow("{ parallel: 16 }", 200));
+    world.run_at(&simulator.url, &["apply", "flow.yaml"]).expect(0);
+    let mut command = world.command(&["run", "rows"]);
+    command.env("MISTRAL_BASE_URI", &simulator.url).env("TRAMONTANE_CLOCK_SPEED", "20");
+    assert!(command.status().unwrap().success());
+    let of = |status: u16| lines(&ledger).iter().filter(|line| line["status"] == status).count();
+    let (answered, refused) = (of(200), of(429));
+    assert_eq!(answered, 2_000, "nothing was asked twice that was answered");
+    assert!(refused <= 60, "{refused} refusals, the learning included");
+}

@@ -358,8 +358,8 @@ fn postgresql_is_restarted_under_load_and_work_goes_on_by_itself() {
             cluster.ask(&format!("SELECT coalesce(sum(count), 0) FROM tally WHERE run = 0 AND state = {state}"));
         counted.parse::<usize>().unwrap()
     };
-    let unknown = i64::from(model::TaskState::Unknown.number());
-    let finished = i64::from(model::TaskState::Finished.number());
+    let unknown = model::TaskState::Unknown.number();
+    let finished = model::TaskState::Finished.number();
     wait_for("the end of all tasks", || {
         (count(&finished.to_string()) + count(&unknown.to_string()) == rows + 1).then_some(())
     });

@@ -183,6 +183,9 @@ impl Client {
         };
         crash::point("after_headers");
         let answer = self.read(response, request, files).await;
+        if let Exchanged::Answer(answer) = &answer {
+            self.gate().heard(answer);
+        }
         crash::point("after_body");
         answer
     }

@@ -3,8 +3,9 @@
 //! The service's "not now" pauses the client, not the task alone; so do failures in a row. After a pause one call tries
 //! whether the system is back, and the others wait for what it finds.
 
+use super::pace::Pace;
 use model::definition::{Breaker, Limits};
-use model::{Evidence, Millis, Money, Usage};
+use model::{Evidence, HttpAnswer, Millis, Money, Usage};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Caps;
@@ -35,6 +36,10 @@ struct State {
     /// What a call used of late, to be expected of the next.
     tokens: u64,
     cost: Money,
+    /// What the service was found to take.
+    pace: Pace,
+    /// What its answers announce: requests and tokens in a minute.
+    announced: (Option<f64>, Option<u64>),
 }
 
 /// Whether a call may go now.
@@ -66,6 +71,8 @@ impl Gate {
             unknowns: 0,
             tokens: 0,
             cost: Money::default(),
+            pace: Pace::default(),
+            announced: (None, None),
         };
         Self { state: Mutex::new(state), changed: watch::Sender::new(()), waiting: watch::Sender::new(BTreeMap::new()) }
     }
@@ -88,14 +95,29 @@ impl Gate {
         self.state().permits.clone()
     }
 
-    /// What is to be drawn from the store before a call.
-    pub(crate) fn caps(&self) -> Caps {
-        let limits = self.state().limits;
+    /// What is to be drawn from the store before a call: what the definition allows, and what the service takes.
+    pub(crate) fn caps(&self, now: Millis) -> Caps {
+        let state = self.state();
+        let limits = state.limits;
+        let (per_minute, tokens) = state.announced;
+        let per_second = [limits.requests_per_second, per_minute.map(|most| most / 60.0), state.pace.rate(now)];
         Caps {
-            per_second: limits.requests_per_second,
-            tokens_per_minute: limits.tokens_per_minute,
+            per_second: per_second.into_iter().flatten().reduce(f64::min),
+            tokens_per_minute: limits.tokens_per_minute.into_iter().chain(tokens).min(),
             calls_per_day: limits.calls_per_day,
             cost_per_day: limits.cost_per_day,
+        }
+    }
+
+    /// Hears what an answer announces of the service's limits.
+    pub(crate) fn heard(&self, answer: &HttpAnswer) {
+        let number = |name: &str| answer.header(name)?.trim().parse::<u64>().ok().filter(|most| *most > 0);
+        let (calls, tokens) = (number("x-ratelimit-limit-req-minute"), number("x-ratelimit-limit-tokens-minute"));
+        if calls.is_some() || tokens.is_some() {
+            let mut state = self.state();
+            #[allow(clippy::cast_precision_loss, reason = "calls of a minute")]
+            let calls = calls.map(|most| most as f64).or(state.announced.0);
+            state.announced = (calls, tokens.or(state.announced.1));
         }
     }
 
@@ -157,12 +179,20 @@ impl Gate {
             match evidence {
                 Evidence::Answered | Evidence::Rejected => {
                     (state.failures, state.unknowns) = (0, 0);
+                    state.pace.answered(now);
                     // Answers to what was sent before the pause say nothing about after it.
                     if was_probe || state.paused_until <= now {
                         state.is_trying = false;
                     }
                 }
                 Evidence::Refused { .. } => {
+                    // One call alone is never too many: what refuses it is not the rate.
+                    if !was_probe
+                        && state.pace.refused(now)
+                        && let Some(rate) = state.pace.rate(now)
+                    {
+                        tracing::info!(rate, "the service refused a call: so many a second may go for now");
+                    }
                     state.pause(until.unwrap_or(now));
                 }
                 Evidence::NotSent | Evidence::ErrorAnswer | Evidence::Unknown => {

@@ -9,6 +9,7 @@ mod client;
 mod form;
 mod gate;
 mod live;
+mod pace;
 mod redact;
 
 pub use address::is_private;

@@ -85,7 +85,7 @@ async fn admit_some(shared: &Shared, client: &Client, priority: i32, most: usize
 }
 
 async fn draw(shared: &Shared, client: &Client, calls: usize, tokens: u64, cost: u64) -> Result<Drawn, StoreError> {
-    let caps = client.gate().caps();
+    let caps = client.gate().caps(shared.now());
     let calls = u32::try_from(calls).unwrap_or(u32::MAX);
     if !caps.any() {
         return Ok(Drawn { calls, again_at: 0, day_is_full: false });
@@ -167,7 +167,7 @@ pub(super) async fn report(
     if let Some(usage) = usage {
         client.gate().used(usage);
     }
-    let caps = client.gate().caps();
+    let caps = client.gate().caps(shared.now());
     if caps.tokens_per_minute.is_none() && caps.cost_per_day.is_none() {
         return;
     }
