@@ -135,7 +135,8 @@ impl EntryOperation {
 
     fn success(&self, answer: &HttpAnswer) -> (Value, Option<Problem>) {
         match answer::json(answer) {
-            Ok(value) if answer.body.is_empty() && !answer::may_be_empty(self.entry, answer.status) => {
+            // `null` and white space say no more than nothing does.
+            Ok(value) if value.is_null() && !answer::may_be_empty(self.entry, answer.status) => {
                 (value, Some(Problem::new("bad_answer", "the answer is empty, the operation answers with JSON")))
             }
             Ok(value) => (value, None),

@@ -1,0 +1,135 @@
+//! A service that misbehaves as it is told, over a raw socket, with a ledger of the requests that came to it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+/// What the service does with a connection once it has read the head of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// Reads the request, sends these bytes and ends the connection (FIN).
+    Send(Vec<u8>),
+    /// Reads the request, sends these bytes and resets the connection (RST).
+    SendAndReset(Vec<u8>),
+    /// Resets the connection with the rest of the request unread.
+    ResetUnread,
+    /// Reads the request, sends these bytes and then nothing, for as long as the client waits.
+    SendAndHold(Vec<u8>),
+    /// Sends a head, then one byte at a time without an end.
+    Drip(Vec<u8>, Duration),
+    /// Sends a head, then this piece again and again without an end.
+    Endless(Vec<u8>, Vec<u8>),
+    /// Each request gets the next of these; the last one goes on for ever.
+    InTurn(Vec<Act>),
+}
+
+/// How many requests came to each path's first two parts, by method: `POST 17/compute`.
+pub(crate) type Ledger = Arc<Mutex<BTreeMap<String, usize>>>;
+
+/// The service, until it is dropped.
+pub(crate) struct Service {
+    pub(crate) url: String,
+    pub(crate) ledger: Ledger,
+    _runtime: Runtime,
+}
+
+impl Service {
+    /// Takes the place of a fault in `acts` from the first part of a request's path.
+    pub(crate) fn start(acts: Vec<Act>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let ledger = Ledger::default();
+        let (acts, written) = (Arc::new(acts), ledger.clone());
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(connection(stream, acts.clone(), written.clone()));
+            }
+        });
+        Self { url, ledger, _runtime: runtime }
+    }
+
+    /// How many requests with this method came below this path.
+    pub(crate) fn requests(&self, method: &str, below: &str) -> usize {
+        self.ledger.lock().unwrap().get(&format!("{method} {below}")).copied().unwrap_or(0)
+    }
+}
+
+/// One request: every answer ends its connection. What is no HTTP (a TLS greeting) gets an answer all the same.
+async fn connection(mut stream: TcpStream, acts: Arc<Vec<Act>>, ledger: Ledger) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+        if head.first().is_some_and(|first| !first.is_ascii_uppercase()) {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+            return;
+        }
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let mut words = head.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut parts = target.trim_start_matches('/').splitn(3, '/');
+    let (fault, effect) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let nth = {
+        let mut ledger = ledger.lock().unwrap();
+        let count = ledger.entry(format!("{method} {fault}/{effect}")).or_default();
+        *count += 1;
+        *count - 1
+    };
+    let Some(act) = fault.parse().ok().and_then(|place: usize| acts.get(place)) else { return };
+    behave(stream, &head, act, nth).await;
+}
+
+async fn behave(mut stream: TcpStream, head: &str, act: &Act, nth: usize) {
+    if matches!(act, Act::ResetUnread) {
+        let _ = stream.set_zero_linger();
+        return;
+    }
+    if let Act::InTurn(acts) = act {
+        return Box::pin(behave(stream, head, &acts[nth.min(acts.len() - 1)], nth)).await;
+    }
+    let mut body = vec![0; length(head)];
+    if stream.read_exact(&mut body).await.is_err() {
+        return;
+    }
+    match act {
+        Act::Send(bytes) => {
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
+        }
+        Act::SendAndReset(bytes) => {
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.set_zero_linger();
+        }
+        Act::SendAndHold(bytes) => {
+            let _ = stream.write_all(bytes).await;
+            // Until the client has had enough.
+            let _ = stream.read_u8().await;
+        }
+        Act::Drip(bytes, every) => {
+            let mut sent = stream.write_all(bytes).await;
+            while sent.is_ok() {
+                tokio::time::sleep(*every).await;
+                sent = stream.write_all(b" ").await;
+            }
+        }
+        Act::Endless(bytes, piece) => {
+            let mut sent = stream.write_all(bytes).await;
+            while sent.is_ok() {
+                sent = stream.write_all(piece).await;
+            }
+        }
+        Act::ResetUnread | Act::InTurn(_) => {}
+    }
+}
+
+fn length(head: &str) -> usize {
+    let head = head.to_ascii_lowercase();
+    head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok()).unwrap_or(0)
+}
