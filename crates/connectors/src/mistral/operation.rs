@@ -236,6 +236,12 @@ impl Operation for EntryOperation {
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
     }
 
+    fn is_whole(&self, part: &HttpAnswer) -> bool {
+        let is_ended = || !matches!(fold(&part.body).end, End::Cut { .. });
+        let folds = self.entry.stream != Stream::Always && self.is_stream(part);
+        folds && answer::evidence(part) == Evidence::Answered && is_ended()
+    }
+
     fn items(&self, answer: &Value) -> Option<Vec<Value>> {
         if self.entry.stream == Stream::Always {
             return answer.as_array().cloned();

@@ -8,7 +8,7 @@ use super::live::Page;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
-use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
+use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Operation, Problem};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -63,6 +63,19 @@ pub enum Exchanged {
         /// The answer without its body.
         head: HttpAnswer,
     },
+}
+
+impl Exchanged {
+    /// As it was, but an answer that was cut behind its own end mark is whole: nothing of it is missing.
+    #[must_use]
+    pub fn ended_by(self, operation: &dyn Operation) -> Self {
+        match self {
+            Self::Lost { part: Some(part), .. } if operation.is_whole(&part) => {
+                Self::Answer(HttpAnswer { truncated: false, ..part })
+            }
+            other => other,
+        }
+    }
 }
 
 /// A remote system, ready to be asked.
