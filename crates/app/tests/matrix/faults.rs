@@ -1,13 +1,16 @@
 //! Every fault of the matrix: its name in the table, and what the service does.
 
 use crate::service::Act;
+use crate::streams;
+use flate2::{Compression, write::GzEncoder};
+use std::io::Write;
 use std::time::Duration;
 
 /// A fault.
 pub(crate) struct Fault {
     pub(crate) name: String,
     pub(crate) act: Act,
-    /// Where the HTTP client is sent, if not to the service: `PORT` is its port.
+    /// Where the HTTP client is sent, if not to the service. `DOOR` is a port where the act meets whoever connects.
     pub(crate) base: Option<&'static str>,
     /// Whether the request asks for a stream.
     pub(crate) stream: bool,
@@ -16,11 +19,11 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(name: impl Into<String>, act: Act) -> Self {
+    pub(crate) fn new(name: impl Into<String>, act: Act) -> Self {
         Self { name: name.into(), act, base: None, stream: false, client: "" }
     }
 
-    fn send(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn send(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self::new(name, Act::Send(bytes.into()))
     }
 
@@ -28,13 +31,13 @@ impl Fault {
         Self { base: Some(base), ..Self::send(name, "") }
     }
 
-    fn with(self, client: &'static str) -> Self {
+    pub(crate) fn with(self, client: &'static str) -> Self {
         Self { client, ..self }
     }
 }
 
 /// An answer that every operation takes.
-const GOOD: &str = r#"{"id":"m","object":"thing","choices":[{"message":{"content":"hello"}}]}"#;
+pub(crate) const GOOD: &str = r#"{"id":"m","object":"thing","choices":[{"message":{"content":"hello"}}]}"#;
 
 /// The statuses that are asked for one by one; 101 is among the interim answers.
 const STATUSES: [u16; 50] = [
@@ -58,11 +61,13 @@ pub(crate) fn faults() -> Vec<Fault> {
     faults.extend(waits());
     faults.extend(redirects());
     faults.extend(repeats());
+    faults.extend(packed());
+    faults.extend(streams::faults());
     faults
 }
 
 /// A whole answer that closes the connection.
-fn whole(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn whole(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(
         "HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n",
@@ -89,10 +94,22 @@ fn no_content() -> Vec<Fault> {
 }
 
 fn unreachable() -> Vec<Fault> {
+    let no_tls = |name: &str, act| Fault { base: Some("https://127.0.0.1:DOOR"), ..Fault::new(name, act) };
     vec![
         Fault::elsewhere("connection refused", "http://127.0.0.1:1"),
         Fault::elsewhere("no such host", "http://nowhere.invalid"),
-        Fault::elsewhere("TLS to a port without it", "https://127.0.0.1:PORT"),
+        no_tls(
+            "TLS to a port without it",
+            Act::Send(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec()),
+        ),
+        // Alerts: a record of type 21, fatal, with its reason.
+        no_tls("TLS of no common version", Act::Send(vec![21, 3, 1, 0, 2, 2, 70])),
+        no_tls("TLS of no common cipher", Act::Send(vec![21, 3, 3, 0, 2, 2, 40])),
+        no_tls("TLS that asks for another name", Act::Send(vec![21, 3, 3, 0, 2, 2, 112])),
+        no_tls("a reset in the handshake", Act::SendAndReset(Vec::new())),
+        no_tls("an end in the handshake", Act::Send(Vec::new())),
+        no_tls("half a record in the handshake", Act::Send(vec![22, 3, 3, 0, 90, 2])),
+        no_tls("silence in the handshake", Act::SendAndHold(Vec::new())).with("timeouts: { connect: 1s }"),
     ]
 }
 
@@ -238,5 +255,30 @@ fn repeats() -> Vec<Fault> {
         then("lost, then good", lost(), good()),
         then("500, then good", failed(500), good()),
         then("429, then good", failed(429), good()),
+    ]
+}
+
+/// Answers that are packed by gzip, which the client unpacks.
+fn packed() -> Vec<Fault> {
+    let pack = |bytes: &[u8]| {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    };
+    let good = pack(GOOD.as_bytes());
+    let mut damaged = good.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..].iter_mut().for_each(|byte| *byte ^= 0x55);
+    let bomb = pack(&vec![b' '; 16 << 20]);
+    let packed = |name: &str, bytes: &[u8]| Fault::send(name, whole(200, "content-encoding: gzip\r\n", bytes));
+    vec![
+        packed("gzip", &good),
+        packed("gzip, cut in its middle", &good[..middle]),
+        packed("gzip, cut before its sum", &good[..good.len() - 8]),
+        packed("gzip, damaged", &damaged),
+        packed("gzip that is none", GOOD.as_bytes()),
+        packed("gzip of 16 MiB", &bomb),
+        packed("gzip in gzip", &pack(&good)),
+        Fault::send("an encoding that nobody asked for", whole(200, "content-encoding: br\r\n", [0x8b, 0x02, 0x80])),
     ]
 }

@@ -5,6 +5,7 @@
 
 mod faults;
 mod service;
+mod streams;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -69,13 +70,15 @@ fn expected() -> Rows {
 /// One route for each row, each over an HTTP client of its own: no row pauses another.
 fn flow(faults: &[Fault], rows: &Rows, service: &Service) -> String {
     let (mut clients, mut outgoing, mut routes) = (String::new(), String::new(), String::new());
-    let port = service.url.rsplit(':').next().unwrap();
     for (place, fault) in faults.iter().enumerate() {
         for (effect, method, title, parameters) in OPERATIONS {
             if !rows.contains_key(&(fault.name.clone(), effect.to_owned())) {
                 continue;
             }
-            let base = fault.base.map_or(service.url.clone(), |base| base.replace("PORT", port));
+            let base = fault.base.map_or(service.url.clone(), |base| {
+                let door = base.contains("DOOR").then(|| service.door(&fault.act).to_string());
+                base.replace("DOOR", &door.unwrap_or_default())
+            });
             let parameters = parameters.replace("STREAM", if fault.stream { "true" } else { "false" });
             let name = format!("{effect}_{place}");
             // Time-outs are short: those rows are alone, so that a busy machine does not send late.
@@ -99,24 +102,27 @@ fn flow(faults: &[Fault], rows: &Rows, service: &Service) -> String {
     )
 }
 
-/// How the last attempt of each route's one task ended.
+/// How each route's one task ended, and the last of its attempts that came to the service; later ones only looked.
 fn got(world: &World, faults: &[Fault], service: &Service) -> Rows {
     let db = rusqlite::Connection::open(world.path("data/tramontane.db")).unwrap();
-    let sql = "SELECT evidence, problem FROM attempt_end WHERE key >> 24 = ?1 ORDER BY key DESC LIMIT 1";
-    let mut last = db.prepare(sql).unwrap();
+    let sql = "SELECT evidence, problem FROM attempt_end WHERE key >> 24 = ?1 ORDER BY key LIMIT 1 OFFSET ?2";
+    let mut nth = db.prepare(sql).unwrap();
     let tasks = world.run(&["tasks", "list", "--json", "--limit", "100000"]).expect(0).json();
     let mut rows = Rows::new();
     for task in tasks.as_array().unwrap() {
         let Some((effect, place)) = task["route"].as_str().and_then(|route| route.split_once('_')) else { continue };
         let (_, method, ..) = OPERATIONS.iter().find(|operation| operation.0 == effect).unwrap();
-        let end = last.query_row([task["id"].as_i64()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)));
+        let requests = service.requests(method, &format!("{place}/{effect}"));
+        let end = nth.query_row((task["id"].as_i64(), requests.max(1) - 1), |row| {
+            Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
+        });
         let (evidence, problem) = end.unwrap_or_default();
         let problem: Value = serde_json::from_str(&problem.unwrap_or_default()).unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
         let outcome = Outcome {
             evidence,
             state: text(&task["state"]),
-            requests: service.requests(method, &format!("{place}/{effect}")).to_string(),
+            requests: requests.to_string(),
             problem: text(&problem["code"]),
         };
         let fault = &faults[place.parse::<usize>().unwrap()].name;
