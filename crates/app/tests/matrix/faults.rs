@@ -14,13 +14,15 @@ pub(crate) struct Fault {
     pub(crate) base: Option<&'static str>,
     /// Whether the request asks for a stream.
     pub(crate) stream: bool,
+    /// Whether the request asks for a file.
+    pub(crate) file: bool,
     /// Members of the HTTP client beside the usual ones, as YAML.
     pub(crate) client: &'static str,
 }
 
 impl Fault {
     pub(crate) fn new(name: impl Into<String>, act: Act) -> Self {
-        Self { name: name.into(), act, base: None, stream: false, client: "" }
+        Self { name: name.into(), act, base: None, stream: false, file: false, client: "" }
     }
 
     pub(crate) fn send(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
@@ -61,7 +63,9 @@ pub(crate) fn faults() -> Vec<Fault> {
     faults.extend(waits());
     faults.extend(redirects());
     faults.extend(repeats());
+    faults.extend(reused());
     faults.extend(packed());
+    faults.extend(files());
     faults.extend(streams::faults());
     faults
 }
@@ -230,15 +234,71 @@ fn waits() -> Vec<Fault> {
     faults
 }
 
+/// To another path, another port, another host, another scheme; whoever followed would ask for `/moved/away`.
 fn redirects() -> Vec<Fault> {
-    [301, 302, 303, 307, 308]
-        .map(|status| {
-            Fault::send(
-                format!("redirect {status}"),
-                whole(status, "location: http://127.0.0.1:PORT/moved/away\r\n", ""),
-            )
+    let mut faults = Vec::new();
+    for status in [301, 302, 303, 307, 308] {
+        faults.push(Fault::send(format!("redirect {status}"), whole(status, "location: /moved/away\r\n", "")));
+    }
+    for (name, location) in [
+        ("another port", "http://127.0.0.1:1/moved/away"),
+        ("another host", "http://nowhere.invalid/moved/away"),
+        ("another scheme", "https://127.0.0.1/moved/away"),
+    ] {
+        faults
+            .push(Fault::send(format!("redirect 307 to {name}"), whole(307, &format!("location: {location}\r\n"), "")));
+    }
+    faults
+}
+
+/// A connection that the service keeps, and breaks just when it is used again.
+fn reused() -> Vec<Fault> {
+    let kept = |status: u16| {
+        let bytes = String::from_utf8(whole(status, "", "{}")).unwrap();
+        Act::SendAndKeep(bytes.replace("connection: close\r\n", "").into_bytes())
+    };
+    [429, 500]
+        .into_iter()
+        .flat_map(|status| {
+            let then = |end: &str, act| {
+                Fault::new(format!("{status}, then {end} at reuse"), Act::InTurn(vec![kept(status), act]))
+            };
+            [then("a reset", Act::ResetUnread), then("an end", Act::Send(Vec::new()))]
         })
-        .into()
+        .collect()
+}
+
+/// Files, which are kept as they come: nothing in them says where they end.
+fn files() -> Vec<Fault> {
+    let file = |name: &str, headers: &str, body: &[u8]| {
+        let head = format!(
+            "HTTP/1.1 200 Fine\r\ncontent-type: application/octet-stream\r\n{headers}connection: close\r\n\r\n"
+        );
+        Fault { file: true, ..Fault::send(format!("file: {name}"), [head.as_bytes(), body].concat()) }
+    };
+    vec![
+        file("whole", "content-length: 4\r\n", b"\0\x01\x02\x03"),
+        file("whole, in chunks", "transfer-encoding: chunked\r\n", b"2\r\n\0\x01\r\n0\r\n\r\n"),
+        file("a length too long", "content-length: 40\r\n", b"\0\x01\x02\x03"),
+        file("a chunk cut", "transfer-encoding: chunked\r\n", b"20\r\n\0\x01"),
+        file("no last chunk", "transfer-encoding: chunked\r\n", b"2\r\n\0\x01\r\n"),
+        file("neither length nor end", "", b"\0\x01\x02\x03"),
+        file(
+            "gzip, cut in its middle",
+            "content-encoding: gzip\r\ncontent-length: 12\r\n",
+            b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x4b\x4c",
+        ),
+        file("too large", "content-length: 200000\r\n", &[0; 200_000]).with("max_file_bytes: 100000"),
+        Fault {
+            file: true,
+            ..Fault::send(
+                "file: a web page in its place",
+                String::from_utf8(whole(200, "", "<html></html>")).unwrap().replace("application/json", "text/html"),
+            )
+        },
+        Fault { file: true, ..Fault::send("file: status 404", whole(404, "", "{}")) },
+        Fault { file: true, ..Fault::send("file: status 500", whole(500, "", "{}")) },
+    ]
 }
 
 /// What the second attempt meets after a first that failed.

@@ -18,6 +18,24 @@ use world::World;
 
 const TABLE: &str = include_str!("matrix.tsv");
 
+/// What goes wrong between a client and a service, each a section of the table.
+const HAZARDS: [&str; 14] = [
+    "TLS and unreachable",
+    "Time-outs",
+    "Broken connections",
+    "Reused connections",
+    "Wrong lengths and chunks",
+    "Wrong JSON and huge bodies",
+    "Packed answers",
+    "Interim answers",
+    "Statuses",
+    "Retry-After",
+    "Redirects",
+    "Second attempts",
+    "Files",
+    "Streams",
+];
+
 /// A row: what is expected, or what was got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Outcome {
@@ -80,12 +98,16 @@ fn flow(faults: &[Fault], rows: &Rows, service: &Service) -> String {
                 base.replace("DOOR", &door.unwrap_or_default())
             });
             let parameters = parameters.replace("STREAM", if fault.stream { "true" } else { "false" });
+            let (title, parameters) = match fault.file {
+                true => ("Download File", "path: { file_id: 123e4567-e89b-12d3-a456-426614174000 }".to_owned()),
+                false => (title, parameters),
+            };
             let name = format!("{effect}_{place}");
             // Time-outs are short: those rows are alone, so that a busy machine does not send late.
             let incoming = if fault.client.is_empty() { "once" } else { "timed" };
             writeln!(
                 clients,
-                "  {name}: {{ prototype: mistral, base_uri: \"{base}/{place}/{effect}\", api_key: \"${{secret:MISTRAL_API_KEY}}\", allow_private_addresses: true, max_answer_bytes: 100000, {} }}",
+                "  {name}: {{ prototype: mistral, base_uri: \"{base}/{place}/{effect}\", api_key: \"${{secret:MISTRAL_API_KEY}}\", allow_private_addresses: true, max_answer_bytes: 100000, limits: {{ breaker: {{ pause: 1s }} }}, {} }}",
                 fault.client
             )
             .unwrap();
@@ -131,6 +153,26 @@ fn got(world: &World, faults: &[Fault], service: &Service) -> Rows {
     rows
 }
 
+/// Requests that the ledger has and the store does not know: sent without a START, by a library that repeats on its own,
+/// or to a place that a redirect named.
+fn unrecorded(world: &World, service: &Service) -> String {
+    let db = rusqlite::Connection::open(world.path("data/tramontane.db")).unwrap();
+    let sql = "SELECT lane.name, count(attempt_start.key) FROM lane JOIN task ON task.lane = lane.id
+               LEFT JOIN attempt_start ON attempt_start.key >> 24 = task.id WHERE lane.kind = 'push' GROUP BY lane.name";
+    let mut read = db.prepare(sql).unwrap();
+    let started = read.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?))).unwrap();
+    let started: BTreeMap<String, u32> = started.map(Result::unwrap).collect();
+    let mut wrong = String::new();
+    for (path, requests) in service.all_requests() {
+        let route = path.split_once('/').map(|(place, effect)| format!("{effect}_{place}")).unwrap_or_default();
+        let started = started.get(&route).copied().unwrap_or(0);
+        if requests != started {
+            writeln!(wrong, "/{path}: {requests} requests came, {started} attempts were started").unwrap();
+        }
+    }
+    wrong
+}
+
 #[test]
 fn every_fault_by_every_effect() {
     let (expected, faults) = (expected(), faults());
@@ -140,11 +182,19 @@ fn every_fault_by_every_effect() {
     let told: BTreeSet<&str> = expected.keys().map(|(fault, _)| fault.as_str()).collect();
     assert_eq!(told, known, "the table and the service know the same faults");
 
+    for hazard in HAZARDS {
+        assert!(TABLE.contains(&format!("\n# {hazard}: ")), "the table says nothing of {hazard}");
+    }
+
     let service = Service::start(faults.iter().map(|fault| fault.act.clone()).collect());
     let world = World::new();
     world.write("flow.yaml", flow(&faults, &expected, &service));
     world.run(&["apply", "flow.yaml"]).expect(0);
-    let ran = ["once", "timed"].map(|incoming| world.run(&["run", incoming, "--wait", "30s"]).code);
+    let ran = ["once", "timed"].map(|incoming| {
+        let mut run = world.command(&["run", incoming, "--wait", "30s"]);
+        // The environment's proxy is nobody's to ask.
+        run.env("HTTP_PROXY", "http://127.0.0.1:1").env("ALL_PROXY", "http://127.0.0.1:1").output().unwrap().status
+    });
     let got = got(&world, &faults, &service);
     let mut wrong = String::new();
     for (row, expected) in &expected {
@@ -152,6 +202,28 @@ fn every_fault_by_every_effect() {
             writeln!(wrong, "{} × {}\n  expected {expected:?}\n  got      {:?}", row.0, row.1, got.get(row)).unwrap();
         }
     }
+    wrong += &unrecorded(&world, &service);
     assert!(wrong.is_empty(), "of {} rows these are wrong:\n{wrong}\nthe runs ended with {:?}", expected.len(), ran);
     println!("{} rows of {} faults are as expected", expected.len(), faults.len());
+}
+
+/// The process dies between START and the send: nobody knows whether the delete went out, so a 404 means that it did.
+#[test]
+fn a_delete_that_was_under_way_may_have_worked() {
+    let faults: Vec<Fault> = faults().into_iter().filter(|fault| fault.name == "status 404").collect();
+    let row = ("status 404".to_owned(), "idempotent".to_owned());
+    let rows: Rows = expected().into_iter().filter(|(key, _)| *key == row).collect();
+    let service = Service::start(faults.iter().map(|fault| fault.act.clone()).collect());
+    let world = World::new();
+    world.write("flow.yaml", flow(&faults, &rows, &service));
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    let killed = world.command(&["run", "once"]).env("TRAMONTANE_CRASH_AT", "after_start:1").output().unwrap().status;
+    assert_eq!((killed.code(), service.all_requests().len()), (None, 0), "killed before anything was sent");
+    // The run takes the same delete in once more; nothing of that one was ever sent before.
+    world.run(&["run", "once"]).expect(6);
+    let ended = world.run(&["tasks", "list", "--json", "--route", "idempotent_0"]).expect(0).json();
+    let ends: Vec<_> =
+        ended.as_array().unwrap().iter().map(|task| (&task["state"], &task["problem"]["code"])).collect();
+    assert_eq!(ends, [(&"failed".into(), &"http_404".into()), (&"finished".into(), &"already_gone".into())]);
+    assert_eq!(service.requests("DELETE", "0/idempotent"), 2);
 }

@@ -12,6 +12,8 @@ use tokio::runtime::Runtime;
 pub(crate) enum Act {
     /// Reads the request, sends these bytes and ends the connection (FIN).
     Send(Vec<u8>),
+    /// Reads the request, sends these bytes and keeps the connection for the next one.
+    SendAndKeep(Vec<u8>),
     /// Reads the request, sends these bytes and resets the connection (RST).
     SendAndReset(Vec<u8>),
     /// Resets the connection with the rest of the request unread.
@@ -52,6 +54,16 @@ impl Service {
         Self { url, ledger, runtime }
     }
 
+    /// How many requests came below each path, by whatever method.
+    pub(crate) fn all_requests(&self) -> BTreeMap<String, u32> {
+        let mut all = BTreeMap::new();
+        for (key, requests) in self.ledger.lock().unwrap().iter() {
+            let path = key.split_once(' ').map_or("", |(_, path)| path);
+            *all.entry(path.to_owned()).or_default() += requests;
+        }
+        all
+    }
+
     /// Opens a port of its own, where this meets whoever connects as soon as he says anything.
     pub(crate) fn door(&self, act: &Act) -> u16 {
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -75,44 +87,48 @@ impl Service {
     }
 }
 
-/// One request: every answer ends its connection.
+/// Requests until an answer ends the connection.
 async fn connection(mut stream: TcpStream, acts: Arc<Vec<Act>>, ledger: Ledger) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
+    while let Some(head) = read_head(&mut stream).await {
+        let mut words = head.split(' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let mut parts = target.trim_start_matches('/').splitn(3, '/');
+        let (fault, effect) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        // What only looks whether something is there meets what the call met.
+        let looks = effect == "findable" && method != "POST";
+        let nth = {
+            let mut ledger = ledger.lock().unwrap();
+            let count = ledger.entry(format!("{method} {fault}/{effect}")).or_default();
+            *count += 1;
+            if looks { 0 } else { *count - 1 }
+        };
+        let Some(act) = fault.parse().ok().and_then(|place: usize| acts.get(place)) else { return };
+        match behave(stream, &head, act, nth).await {
+            Some(kept) => stream = kept,
+            None => return,
         }
     }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let mut words = head.split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut parts = target.trim_start_matches('/').splitn(3, '/');
-    let (fault, effect) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    // What only looks whether something is there meets what the call met.
-    let looks = effect == "findable" && method != "POST";
-    let nth = {
-        let mut ledger = ledger.lock().unwrap();
-        let count = ledger.entry(format!("{method} {fault}/{effect}")).or_default();
-        *count += 1;
-        if looks { 0 } else { *count - 1 }
-    };
-    let Some(act) = fault.parse().ok().and_then(|place: usize| acts.get(place)) else { return };
-    behave(stream, &head, act, nth).await;
 }
 
-async fn behave(mut stream: TcpStream, head: &str, act: &Act, nth: u32) {
+async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// Gives the connection back where it is kept.
+async fn behave(mut stream: TcpStream, head: &str, act: &Act, nth: u32) -> Option<TcpStream> {
     if matches!(act, Act::ResetUnread) {
         let _ = stream.set_zero_linger();
-        return;
+        return None;
     }
     if let Act::InTurn(acts) = act {
         return Box::pin(behave(stream, head, acts.get(nth as usize).or(acts.last()).unwrap(), nth)).await;
     }
     let mut body = vec![0; length(head)];
-    if stream.read_exact(&mut body).await.is_err() {
-        return;
-    }
+    stream.read_exact(&mut body).await.ok()?;
     match act {
         Act::Send(bytes) => {
             let _ = stream.write_all(bytes).await;
@@ -140,8 +156,10 @@ async fn behave(mut stream: TcpStream, head: &str, act: &Act, nth: u32) {
                 sent = stream.write_all(piece).await;
             }
         }
+        Act::SendAndKeep(bytes) => return stream.write_all(bytes).await.ok().map(|()| stream),
         Act::ResetUnread | Act::InTurn(_) => {}
     }
+    None
 }
 
 fn length(head: &str) -> usize {
