@@ -65,6 +65,12 @@ pub trait Operation: Send + Sync {
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
     }
 
+    /// Whether an answer whose connection broke came to its own end mark before: then it is whole all the same.
+    fn is_whole(&self, part: &HttpAnswer) -> bool {
+        let _ = part;
+        false
+    }
+
     /// The items of a list answer, in order; `None` where the answer is not a list.
     fn items(&self, answer: &Value) -> Option<Vec<Value>>;
 

@@ -104,7 +104,8 @@ impl Call {
             None => Out::Stdout,
         };
         let files: Arc<dyn Files> = Arc::new(Typed::new(&self.file, out));
-        match client.0.exchange(&prepared.http, operation.credential(), None, &files).await {
+        let exchanged = client.0.exchange(&prepared.http, operation.credential(), None, &files).await;
+        match exchanged.ended_by(operation.as_ref()) {
             Exchanged::Answer(answer) => {
                 let reading = operation.read(&answer);
                 let used = match reading.evidence {

@@ -135,7 +135,8 @@ impl EntryOperation {
 
     fn success(&self, answer: &HttpAnswer) -> (Value, Option<Problem>) {
         match answer::json(answer) {
-            Ok(value) if answer.body.is_empty() && !answer::may_be_empty(self.entry, answer.status) => {
+            // `null` and white space say no more than nothing does.
+            Ok(value) if value.is_null() && !answer::may_be_empty(self.entry, answer.status) => {
                 (value, Some(Problem::new("bad_answer", "the answer is empty, the operation answers with JSON")))
             }
             Ok(value) => (value, None),
@@ -233,6 +234,12 @@ impl Operation for EntryOperation {
             return marked(fold(&part.body).answer);
         }
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
+    }
+
+    fn is_whole(&self, part: &HttpAnswer) -> bool {
+        let is_ended = || !matches!(fold(&part.body).end, End::Cut { .. });
+        let folds = self.entry.stream != Stream::Always && self.is_stream(part);
+        folds && answer::evidence(part) == Evidence::Answered && is_ended()
     }
 
     fn items(&self, answer: &Value) -> Option<Vec<Value>> {

@@ -8,8 +8,10 @@ use super::live::Page;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
-use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Problem};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Operation, Problem};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +65,19 @@ pub enum Exchanged {
         /// The answer without its body.
         head: HttpAnswer,
     },
+}
+
+impl Exchanged {
+    /// As it was, but an answer that was cut behind its own end mark is whole: nothing of it is missing.
+    #[must_use]
+    pub fn ended_by(self, operation: &dyn Operation) -> Self {
+        match self {
+            Self::Lost { part: Some(part), .. } if operation.is_whole(&part) => {
+                Self::Answer(HttpAnswer { truncated: false, ..part })
+            }
+            other => other,
+        }
+    }
 }
 
 /// A remote system, ready to be asked.
@@ -211,6 +226,10 @@ impl Client {
                 .map_err(|_| Problem::new("header_value", format!("the value of header {name} cannot be sent")))?;
             headers.insert(HeaderName::from_static(name), value);
         }
+        if request.keep {
+            // Unpacked, a file has lost the length by which it is known to be whole.
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         self.add_credential(headers, credential)?;
         if let (Some(name), Some(id)) = (&self.request_id_header, request_id)
             && let Ok(value) = HeaderValue::from_str(id)
@@ -249,6 +268,8 @@ impl Client {
             true => Body::File(Keeping::start(files.clone(), self.max_file)),
             false => Body::Held(Held::new(self.max_answer)),
         };
+        // JSON and streams tell by themselves whether they are whole; a file does not.
+        let may_be_cut = matches!(body, Body::File(_)) && !says_its_end(&response);
         let mut page = request.until.map(Page::new);
         loop {
             let limit = page.as_ref().map_or_else(|| Instant::now() + self.idle, |page| page.quiet_at);
@@ -261,6 +282,9 @@ impl Client {
                         Added::Full if !enough => return truncated(head, body).await,
                         _ => return answered(head, body).await,
                     }
+                }
+                Ok(Ok(None)) if may_be_cut => {
+                    ("answer_cut", "the file came without a length: nothing tells whether it is whole".to_owned())
                 }
                 Ok(Ok(None)) => return answered(head, body).await,
                 // The page of a live stream ends here: nothing came for a while, or it was read for long enough.
@@ -296,6 +320,13 @@ impl Client {
             Problem::new(code, format!("the connection was lost after the request was sent: {cause}")),
         )
     }
+}
+
+/// Whether an answer says how long it is or marks its end, so that a cut cannot look like the end.
+fn says_its_end(response: &reqwest::Response) -> bool {
+    let headers = response.headers();
+    let marks_end = response.version() >= reqwest::Version::HTTP_2;
+    marks_end || headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// An answer of which nothing but its head has come.

@@ -9,10 +9,10 @@ use super::conclude::{Ended, plain_end};
 use super::dispatch::Shared;
 use super::file::{name_file, read_lines};
 use super::keep::AnswerFiles;
-use super::look;
 use super::settle::Outcome;
 use super::storages::with_storages;
 use super::wait::{self, Waiting};
+use super::{look, repeat};
 use crate::crash;
 use crate::decide::{Case, LONGEST_WAIT, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
@@ -244,8 +244,8 @@ impl HttpLane {
         };
         let now = self.shared.now();
         let effect = operation.effect(&request);
-        let repeated = claim.token.attempt > 1;
-        let (mut end, answer, final_problem) = match exchanged {
+        let repeated = repeat::may_have_worked(&claim);
+        let (mut end, answer, final_problem) = match exchanged.ended_by(operation) {
             Exchanged::Answer(answer) => {
                 let (mut end, answer, bad) = self.read_answer(push, operation, &claim, &answer, repeated);
                 end.usage = used(&push.client, operation, &request, &end, &answer);
@@ -270,6 +270,9 @@ impl HttpLane {
             None => request,
         };
         let mut resume = wait::gone(waiting.as_ref(), &mut end).then_some(wait::FORGET);
+        if waiting.is_none() {
+            resume = repeat::remember(effect, end.evidence);
+        }
         if next == Next::Finished
             && let Some(turn) = wait::turn(push, waiting, &started, &answer, &mut end, now)
         {
@@ -302,7 +305,7 @@ impl HttpLane {
     ) -> (AttemptEnd, Value, bool) {
         let mut reading = operation.read(answer);
         if repeated && answer.status == 404 && operation.signature().starts_with("DELETE ") {
-            // The first of two deletes worked and its answer was lost; the wish is fulfilled either way.
+            // An earlier delete may have worked; the wish is fulfilled either way. Where none can have, 404 is a mistake.
             reading.evidence = Evidence::Answered;
             reading.problem =
                 Some(Problem::new("already_gone", "it was already gone when the delete was repeated").warning());

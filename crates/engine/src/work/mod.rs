@@ -17,6 +17,7 @@ mod keep;
 mod lane;
 mod look;
 mod pull_lane;
+mod repeat;
 mod settle;
 mod storages;
 mod take_over;

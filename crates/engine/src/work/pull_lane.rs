@@ -275,7 +275,7 @@ impl PullLane {
     ) -> Result<Step, Stopped> {
         let now = self.shared.now();
         let effect = pull.operation.effect(request);
-        let answer = match exchanged {
+        let answer = match exchanged.ended_by(pull.operation.as_ref()) {
             Exchanged::Answer(answer) => answer,
             Exchanged::Lost { evidence, problem, part } => {
                 let mut end = plain_end(claim.token.attempt, now, evidence, Some(problem));

@@ -4,6 +4,7 @@ use super::conclude::{Ended, conclude, plain_end};
 use super::driver_lane::BatchMark;
 use super::http_lane::UNKNOWN_HINT;
 use super::look::{self, looking};
+use super::repeat;
 use super::storages::known;
 use super::wait::waiting;
 use crate::decide::{Case, Policy, decide};
@@ -89,6 +90,9 @@ fn cut(parts: &Parts, flows: &Flows, claim: Claim) -> Ended {
         && let Some(turn) = look::begin(push, &ended.claim, request, times, &mut ended.end)
     {
         (ended.next, ended.resume) = (turn.next, turn.resume);
+    }
+    if matches!(flows.pushes.get(&ended.claim.lane).map(|flow| &flow.target), Some(PushTarget::Http(_))) {
+        ended.resume = ended.resume.or_else(|| repeat::remember(effect, Evidence::Unknown));
     }
     ended
 }
