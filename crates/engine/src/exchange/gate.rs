@@ -38,9 +38,33 @@ struct State {
     cost: Money,
     /// What the service was found to take.
     pace: Pace,
-    /// What its answers announce: requests and tokens in a minute.
-    announced: (Option<f64>, Option<u64>),
+    /// What its answers announce: calls and tokens in a minute.
+    announced: [Announced; 2],
 }
+
+/// A limit that answers announce, and what they say is left of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Announced {
+    per_minute: Option<u64>,
+    left: Option<u64>,
+}
+
+impl Announced {
+    fn hear(&mut self, per_minute: Option<u64>, left: Option<u64>) {
+        if per_minute.is_some() {
+            *self = Self { per_minute, left };
+        }
+    }
+
+    /// The limit, where it is near: keeping to one that is far away would cost a draw for every call.
+    fn near(&self, was_refused: bool) -> Option<u64> {
+        let per_minute = self.per_minute?;
+        (was_refused || self.left.is_some_and(|left| left < per_minute / NEAR)).then_some(per_minute)
+    }
+}
+
+/// A limit is near when less than this part of it is left.
+const NEAR: u64 = 5;
 
 /// Whether a call may go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +96,7 @@ impl Gate {
             tokens: 0,
             cost: Money::default(),
             pace: Pace::default(),
-            announced: (None, None),
+            announced: [Announced::default(); 2],
         };
         Self { state: Mutex::new(state), changed: watch::Sender::new(()), waiting: watch::Sender::new(BTreeMap::new()) }
     }
@@ -99,8 +123,11 @@ impl Gate {
     pub(crate) fn caps(&self, now: Millis) -> Caps {
         let state = self.state();
         let limits = state.limits;
-        let (per_minute, tokens) = state.announced;
-        let per_second = [limits.requests_per_second, per_minute.map(|most| most / 60.0), state.pace.rate(now)];
+        let rate = state.pace.rate(now);
+        let [calls, tokens] = state.announced.map(|announced| announced.near(rate.is_some()));
+        #[allow(clippy::cast_precision_loss, reason = "calls of a minute")]
+        let announced = calls.map(|most| most as f64 / 60.0);
+        let per_second = [limits.requests_per_second, announced, rate];
         Caps {
             per_second: per_second.into_iter().flatten().reduce(f64::min),
             tokens_per_minute: limits.tokens_per_minute.into_iter().chain(tokens).min(),
@@ -111,13 +138,13 @@ impl Gate {
 
     /// Hears what an answer announces of the service's limits.
     pub(crate) fn heard(&self, answer: &HttpAnswer) {
-        let number = |name: &str| answer.header(name)?.trim().parse::<u64>().ok().filter(|most| *most > 0);
-        let (calls, tokens) = (number("x-ratelimit-limit-req-minute"), number("x-ratelimit-limit-tokens-minute"));
+        let number = |name: &str| answer.header(name)?.trim().parse::<u64>().ok();
+        let limit = |name: &str| number(name).filter(|most| *most > 0);
+        let (calls, tokens) = (limit("x-ratelimit-limit-req-minute"), limit("x-ratelimit-limit-tokens-minute"));
         if calls.is_some() || tokens.is_some() {
             let mut state = self.state();
-            #[allow(clippy::cast_precision_loss, reason = "calls of a minute")]
-            let calls = calls.map(|most| most as f64).or(state.announced.0);
-            state.announced = (calls, tokens.or(state.announced.1));
+            state.announced[0].hear(calls, number("x-ratelimit-remaining-req-minute"));
+            state.announced[1].hear(tokens, number("x-ratelimit-remaining-tokens-minute"));
         }
     }
 
@@ -281,6 +308,37 @@ mod tests {
         assert_eq!(gate.pass(NOW + 900), Pass::Probe);
         gate.report(Evidence::Answered, None, true, NOW + 910);
         assert_eq!(gate.pass(NOW + 910), Pass::Go);
+    }
+
+    #[test]
+    fn an_announced_limit_counts_where_it_is_near() {
+        let answer = |headers: &[(&str, &str)]| HttpAnswer {
+            status: 200,
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            body: bytes::Bytes::new(),
+            kept: None,
+            truncated: false,
+        };
+        let gate = gate(20, 5);
+        let hear = |left: &str| {
+            gate.heard(&answer(&[
+                ("x-ratelimit-limit-tokens-minute", "1000"),
+                ("x-ratelimit-remaining-tokens-minute", left),
+                ("x-ratelimit-limit-req-minute", "600"),
+                ("x-ratelimit-remaining-req-minute", "500"),
+            ]));
+        };
+        hear("900");
+        assert!(!gate.caps(NOW).any(), "far away it costs nothing");
+        hear("150");
+        assert_eq!((gate.caps(NOW).tokens_per_minute, gate.caps(NOW).per_second), (Some(1_000), None));
+        hear("900");
+        gate.report(Evidence::Answered, None, false, NOW);
+        gate.report(REFUSED, Some(NOW + 1), false, NOW + 10);
+        assert_eq!(gate.caps(NOW + 20).tokens_per_minute, Some(1_000), "a refusal says that it is near");
+        assert!(gate.caps(NOW + 20).per_second.is_some_and(|rate| rate <= 10.0));
+        gate.heard(&answer(&[("x-ratelimit-limit-tokens-minute", "many")]));
+        assert_eq!(gate.caps(NOW + 20).tokens_per_minute, Some(1_000), "what cannot be read changes nothing");
     }
 
     #[test]
