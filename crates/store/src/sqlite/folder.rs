@@ -3,6 +3,7 @@
 use super::migrate::{self, KNOWN, Upgrade, version};
 use crate::StoreError;
 use crate::blobs::{make_private_folder, private_file};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -99,6 +100,8 @@ pub(super) fn open_file(path: &Path) -> Result<(Connection, Option<i64>), StoreE
 
 fn prepare_writer(db: &Connection) -> rusqlite::Result<()> {
     db.set_prepared_statement_cache_capacity(128);
+    // Else statements over an index with a condition are planned anew for each value.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // `auto_vacuum` counts only before the first table; space is given back in small steps, never by a long rewrite.
     db.execute_batch(
         "PRAGMA auto_vacuum = INCREMENTAL;

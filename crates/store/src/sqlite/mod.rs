@@ -6,6 +6,7 @@ pub(crate) mod copy;
 mod decisions;
 mod definitions;
 mod drawn;
+mod engines;
 mod entries;
 mod examine;
 mod folder;
@@ -29,9 +30,9 @@ pub use migrate::Upgrade;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
-    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store, StoreError,
-    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
+    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store,
+    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -216,6 +217,10 @@ impl Store for SqliteStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.read(move |db| lanes::open_runs(db, lane)).await
+    }
+
+    async fn attend(&self, engine: Attending, now: Millis) -> Result<Vec<Engine>, StoreError> {
+        self.write(move |write| engines::attend(write.db, &engine, now)).await
     }
 
     async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {

@@ -133,7 +133,7 @@ pub(super) fn renew(write: &mut Write<'_>, token: Token, lease_until: Millis) ->
 
 /// Gives an unstarted claim back, uncounted.
 pub(super) fn hand_back(write: &mut Write<'_>, token: Token, now: Millis) -> Result<(), StoreError> {
-    let Some((run, lane)) = held(write, token)? else { return Ok(()) };
+    let Some(Held { run, lane, .. }) = held(write, token)? else { return Ok(()) };
     if unended_start(write.db, token.task)?.is_some() {
         return Ok(());
     }
@@ -147,7 +147,7 @@ pub(super) fn hand_back(write: &mut Write<'_>, token: Token, now: Millis) -> Res
 
 /// Ends an attempt.
 pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<Ending, StoreError> {
-    let Some((run, lane)) = held(write, finish.token)? else { return Ok(Ending::Lost) };
+    let Some(held) = held(write, finish.token)? else { return Ok(Ending::Lost) };
     let task = finish.token.task;
     if !entries::still_so(write.db, &finish.entries)? {
         return Ok(Ending::Overtaken);
@@ -157,9 +157,9 @@ pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<Ending, S
     }
     end_attempt(write, task, &finish.end)?;
     if let Some(usage) = &finish.end.usage {
-        write.changes.used(run, usage);
+        write.changes.used(held.run, usage);
     }
-    move_on(write, task, (run, lane), finish.next, finish.end.at)?;
+    move_on(write, task, &held, finish.next, finish.end.at)?;
     for new in &finish.new_tasks {
         insert(write, new, finish.end.at)?;
     }
@@ -185,13 +185,7 @@ pub(super) fn remember_resume(write: &Write<'_>, task: TaskId, value: &[u8]) -> 
 }
 
 /// Moves a claimed task on.
-fn move_on(
-    write: &mut Write<'_>,
-    task: TaskId,
-    (run, lane): (i64, i64),
-    next: Next,
-    at: Millis,
-) -> Result<(), StoreError> {
+fn move_on(write: &mut Write<'_>, task: TaskId, held: &Held, next: Next, at: Millis) -> Result<(), StoreError> {
     // The tries become `tries * kept + more`.
     let (state, due_at, kept, more) = match next {
         Next::Finished => (TaskState::Finished, at, 1, 0),
@@ -208,8 +202,8 @@ fn move_on(
             "UPDATE task SET state = ?2, due_at = ?3, tries = tries * ?4 + ?5, claims = 0, finished_at = ?6 WHERE id = ?1",
         )?
         .execute(params![task.0, state.number(), due_at, kept, more, (!state.is_open()).then_some(at)])?;
-    write.changes.moved(run, lane, TaskState::Processing, state);
-    if state.is_open() { Ok(()) } else { let_next_go(write, task) }
+    write.changes.moved(held.run, held.lane, TaskState::Processing, state);
+    if state.is_open() || !held.has_order_key { Ok(()) } else { let_next_go(write, task) }
 }
 
 /// After the end of a task: the next one of its order key, if it has one, can be claimed.
@@ -279,12 +273,22 @@ fn end_attempt(write: &mut Write<'_>, task: TaskId, end: &AttemptEnd) -> Result<
     Ok(())
 }
 
-/// Run and lane of a task whose claim the token still holds.
-fn held(write: &Write<'_>, token: Token) -> Result<Option<(i64, i64)>, StoreError> {
+/// Of a task whose claim the token still holds.
+struct Held {
+    run: i64,
+    lane: i64,
+    has_order_key: bool,
+}
+
+fn held(write: &Write<'_>, token: Token) -> Result<Option<Held>, StoreError> {
     let found = write
         .db
-        .prepare_cached("SELECT run, lane FROM task WHERE id = ?1 AND state = 1 AND attempt = ?2")?
-        .query_row(params![token.task.0, token.attempt], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached(
+            "SELECT run, lane, order_key IS NOT NULL FROM task WHERE id = ?1 AND state = 1 AND attempt = ?2",
+        )?
+        .query_row(params![token.task.0, token.attempt], |row| {
+            Ok(Held { run: row.get(0)?, lane: row.get(1)?, has_order_key: row.get(2)? })
+        })
         .optional()?;
     Ok(found)
 }
