@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use store::blobs::Blobs;
 use store::{Access, SqliteStore};
 use store::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
-    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store, StoreError,
-    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
+    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store,
+    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use tokio::net::UnixStream;
 
@@ -130,6 +130,10 @@ impl Store for HeldStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.reading.open_runs(lane).await
+    }
+
+    async fn attend(&self, engine: Attending, now: Millis) -> Result<Vec<Engine>, StoreError> {
+        self.reading.attend(engine, now).await
     }
 
     async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {

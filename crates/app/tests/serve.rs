@@ -5,81 +5,14 @@
     reason = "a panic is how a test fails; tests start processes"
 )]
 
-#[path = "../../store/tests/cluster/mod.rs"]
-mod cluster;
 mod world;
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use world::{Simulator, World, lines};
-
-/// A serving process. Killed when it is dropped.
-struct Serving {
-    child: Child,
-    address: String,
-}
-
-impl Serving {
-    /// Starts it and waits until it says where it listens.
-    fn start(command: &mut Command) -> Self {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let first: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        let address = first["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
-        Self { child, address }
-    }
-
-    fn signal(&self, name: &str) {
-        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
-        assert!(done.success());
-    }
-
-    /// Ends politely.
-    fn stop(mut self) {
-        self.signal("-TERM");
-        assert!(self.child.wait().unwrap().success());
-    }
-
-    /// A request over a connection of its own: status and body.
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
-        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-        socket.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        // A server that has refused may have closed its end already.
-        let _ = socket.write_all(body);
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer);
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
-        (status, serde_json::from_str(body).unwrap_or_default())
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Asks until it is so. A serving process does its work in its own time; the bound is for a broken one.
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    panic!("{what} did not come about within a minute");
-}
+use std::io::Write;
+use std::process::Command;
+use world::serving::{Serving, lines_so_far, wait_for};
+use world::{World, lines};
 
 const HOOK: &str = r#"
 incoming:
@@ -137,10 +70,6 @@ fn an_accepted_webhook_is_never_lost_and_comes_once() {
     }
     assert_eq!(seen.len(), 100);
     assert!(seen.values().all(|count| *count == 1), "{seen:?}");
-}
-
-fn lines_so_far(path: &std::path::Path) -> usize {
-    std::fs::read(path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[test]
@@ -236,136 +165,6 @@ fn other_commands_work_beside_it() {
     assert_eq!(lines(&world.path("two.jsonl")), [json!(1), json!(2)]);
     world.run(&["tasks", "retry", "2"]).expect(0);
     wait_for("the retried task", || (lines_so_far(&world.path("two.jsonl")) == 3).then_some(()));
-    serving.stop();
-}
-
-/// Each row is a call of its own.
-const ASK: &str = r#"
-http_clients:
-  mistral:
-    prototype: mistral
-    base_uri: ${MISTRAL_BASE_URI}
-    api_key: ${secret:MISTRAL_API_KEY}
-    allow_private_addresses: true
-incoming:
-  rows: { subscriber: { type: file, path: rows.jsonl } }
-outgoing:
-  ask:
-    transformers:
-      - { type: jq, filter: '{payload: {model: "mistral-small-latest", messages: [{role: "user", content: ("row " + (.n | tostring))}]}}' }
-    publisher: { type: mistral, http_client: mistral, method: POST, entity: Chat Completion }
-routes:
-  ask: { incoming: rows, outgoing: ask, parallel: 4 }
-"#;
-
-/// Three processes on one database. One is killed; one is stopped for longer than its claims hold, and goes on.
-#[test]
-fn three_processes_on_one_database_do_every_row_once() {
-    if !cluster::available() {
-        return;
-    }
-    let cluster = cluster::Cluster::start();
-    let world = World::new();
-    let rows = 600;
-    let text: String = (0..rows).map(|number| format!("{{\"n\":{number}}}\n")).collect();
-    world.write("rows.jsonl", text);
-    world.write("flow.yaml", ASK);
-    let ledger = world.path("ledger.jsonl");
-    let simulator = Simulator::start(&world, &["--ledger", ledger.to_str().unwrap(), "--latency", "40ms"]);
-    let url = cluster.url();
-    let command = || {
-        let mut command = world.command(&[]);
-        // Twenty times as fast, so that a claim runs out after three seconds.
-        command.env("TRAMONTANE_DATABASE", &url).env("MISTRAL_BASE_URI", &simulator.url);
-        command.env("TRAMONTANE_CLOCK_SPEED", "20");
-        command
-    };
-    assert!(command().args(["apply", "flow.yaml"]).status().unwrap().success());
-    let mut all: Vec<Serving> = (0..3).map(|_| Serving::start(&mut command())).collect();
-    let mut begun = command().args(["run", "rows", "--wait", "2m"]).spawn().unwrap();
-    let seen = || lines_so_far(&ledger);
-    wait_for("the first calls", || (seen() > 60).then_some(()));
-    all[0].signal("-KILL");
-    all[0].child.wait().unwrap();
-    all[1].signal("-STOP");
-    begun.wait().unwrap();
-    let left = |state: &str| {
-        let out = command().args(["tasks", "list", "--json", "--limit", "5000", "--state", state]).output().unwrap();
-        serde_json::from_slice::<Value>(&out.stdout).unwrap().as_array().unwrap().len()
-    };
-    // Claims of the killed and of the stopped one run out, and the third takes them over.
-    for _ in 0..1_200 {
-        if left("new") + left("processing") + left("retry") == 0 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    all[1].signal("-CONT");
-    let (finished, unknown) = (left("finished"), left("unknown"));
-    assert_eq!(finished + unknown, rows + 1, "every row is somewhere, and the pull");
-    let calls = calls_once(&ledger);
-    assert!(calls >= finished - 1, "{calls} calls for {finished} finished");
-    println!("0 lost, 0 unsafe repeats, {unknown} unknown of {rows}");
-}
-
-/// How many rows were asked about; none of them twice.
-fn calls_once(ledger: &std::path::Path) -> usize {
-    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
-    for line in lines(ledger) {
-        // Each row has a body of its own.
-        if let Some(body) = line["body_sha256"].as_str() {
-            *calls.entry(body.to_owned()).or_default() += 1;
-        }
-    }
-    let repeated: Vec<_> = calls.iter().filter(|(_, count)| **count > 1).collect();
-    assert!(repeated.is_empty(), "paid twice: {repeated:?}");
-    calls.len()
-}
-
-/// The database goes away under load, twice, with calls under way. The engine is never restarted.
-#[test]
-fn postgresql_is_restarted_under_load_and_work_goes_on_by_itself() {
-    if !cluster::available() {
-        return;
-    }
-    let mut cluster = cluster::Cluster::start();
-    let world = World::new();
-    let rows = 500;
-    world.write("rows.jsonl", (0..rows).map(|number| format!("{{\"n\":{number}}}\n")).collect::<String>());
-    world.write("flow.yaml", ASK);
-    let ledger = world.path("ledger.jsonl");
-    let simulator = Simulator::start(&world, &["--ledger", ledger.to_str().unwrap(), "--latency", "40ms"]);
-    let url = cluster.url();
-    let command = || {
-        let mut command = world.command(&[]);
-        command.env("TRAMONTANE_DATABASE", &url).env("MISTRAL_BASE_URI", &simulator.url);
-        command
-    };
-    assert!(command().args(["apply", "flow.yaml"]).status().unwrap().success());
-    let serving = Serving::start(&mut command());
-    // Begins the run; the engine that serves does the work with it until the database is gone under both.
-    let mut begun = command().args(["run", "rows"]).stderr(Stdio::null()).spawn().unwrap();
-    for calls in [60, 200] {
-        wait_for("calls", || (lines_so_far(&ledger) > 2 * calls).then_some(()));
-        cluster.crash();
-        let (status, _) = serving.send("GET", "/healthz", &[], b"");
-        assert_eq!(status, 200, "the process lives without its database");
-        cluster.restart();
-    }
-    begun.wait().unwrap();
-    let count = |state: &str| {
-        let counted =
-            cluster.ask(&format!("SELECT coalesce(sum(count), 0) FROM tally WHERE run = 0 AND state = {state}"));
-        counted.parse::<usize>().unwrap()
-    };
-    let unknown = model::TaskState::Unknown.number();
-    let finished = model::TaskState::Finished.number();
-    wait_for("the end of all tasks", || {
-        (count(&finished.to_string()) + count(&unknown.to_string()) == rows + 1).then_some(())
-    });
-    let unknown = count(&unknown.to_string());
-    assert!(calls_once(&ledger) + unknown >= rows);
-    println!("0 lost, 0 unsafe repeats, {unknown} unknown of {rows}");
     serving.stop();
 }
 

@@ -2,9 +2,9 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
-    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, StoreError, StoredDefinition,
-    Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
+    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, StoreError,
+    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -92,6 +92,12 @@ pub trait Store: Send + Sync {
 
     /// Runs with open tasks, oldest first (`None`: of every incoming).
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError>;
+
+    // --- engines that work on one store ----------------------------------------------------------------------
+
+    /// Says that an engine is there, and returns all that are there at `now`, in the order in which they came. What two
+    /// engines are told is never out of order.
+    async fn attend(&self, engine: Attending, now: Millis) -> Result<Vec<Engine>, StoreError>;
 
     // --- limits of HTTP clients ------------------------------------------------------------------------------
 

@@ -42,6 +42,25 @@ pub fn point(name: &'static str) {
     }
 }
 
+/// Data that kills whoever works on it: the process aborts where it has the text of `TRAMONTANE_CRASH_ON` in it.
+#[cfg(feature = "crash-points")]
+pub fn poison(data: &[u8]) {
+    use std::sync::OnceLock;
+    static POISON: OnceLock<Option<String>> = OnceLock::new();
+    #[allow(clippy::disallowed_methods, reason = "a test's switch, absent from release builds")]
+    let poison = POISON.get_or_init(|| std::env::var("TRAMONTANE_CRASH_ON").ok());
+    if let Some(poison) = poison
+        && data.windows(poison.len().max(1)).any(|window| window == poison.as_bytes())
+    {
+        std::process::abort();
+    }
+}
+
+/// Nothing kills, in a build that people get.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn poison(_data: &[u8]) {}
+
 /// Passes a point: nothing, in a build that people get.
 #[cfg(not(feature = "crash-points"))]
 #[inline(always)]

@@ -9,6 +9,7 @@ pub mod border;
 mod changes;
 pub mod copy;
 pub mod crash;
+pub mod engines;
 pub mod entries;
 pub mod error;
 mod keys;
@@ -20,6 +21,7 @@ pub mod sqlite;
 pub mod types;
 
 pub use border::Store;
+pub use engines::{Attending, Engine};
 pub use entries::{Ending, Entries, Entry, EntryFilter, EntryWrite};
 pub use error::StoreError;
 pub use limits::{Caps, Draw, Drawn, Settle};

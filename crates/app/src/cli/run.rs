@@ -98,10 +98,11 @@ impl Job<'_> {
         let begun = begin(&engine, name, options, printer).await?;
         printer.say("the engine that holds the data folder works on it; stopping this command does not stop it");
         let lanes = lanes_of(&engine, name);
+        let clock = settings::clock_of(&store).await?;
         let began = SystemClock.now();
         let progress = Progress::new(store.clone(), begun.all(), printer);
         let end = tokio::select! {
-            end = through(store.as_ref(), &begun, &lanes, wait.0) => end?,
+            end = through(store.as_ref(), clock.as_ref(), &begun, &lanes, wait.0) => end?,
             () = progress.show() => WorkEnd::Stopped,
             () = interrupted() => WorkEnd::Stopped,
         };
@@ -137,8 +138,14 @@ fn lanes_of(engine: &Engine, name: &str) -> Vec<LaneId> {
 }
 
 /// Returns when the runs have no open task any more, or all that is left comes due later than may be waited for.
-async fn through(store: &dyn Store, begun: &Begun, lanes: &[LaneId], wait: Millis) -> Result<WorkEnd, Failure> {
-    let began = SystemClock.now();
+async fn through(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    begun: &Begun,
+    lanes: &[LaneId],
+    wait: Millis,
+) -> Result<WorkEnd, Failure> {
+    let began = clock.now();
     loop {
         let mut open = 0;
         let mut busy = 0;
@@ -151,7 +158,7 @@ async fn through(store: &dyn Store, begun: &Begun, lanes: &[LaneId], wait: Milli
         if open == 0 {
             return Ok(WorkEnd::Idle);
         }
-        let now = SystemClock.now();
+        let now = clock.now();
         if busy == 0
             && let Some(due) = store.next_due(lanes.to_vec()).await?.filter(|due| *due > began.max(now) + wait)
         {

@@ -4,17 +4,20 @@
 //! whether the system is back, and the others wait for what it finds.
 
 use super::pace::Pace;
+use super::share::Share;
 use model::definition::{Breaker, Limits};
 use model::{Evidence, HttpAnswer, Millis, Money, Usage};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Caps;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The gate before one remote system. It stands while definitions come and go.
 #[derive(Debug)]
 pub struct Gate {
     state: Mutex<State>,
+    /// One for each call that may be under way.
+    permits: Arc<Semaphore>,
     /// Changes whenever a call may go that could not before.
     changed: watch::Sender<()>,
     /// How many lanes of each priority wait for a permit.
@@ -24,7 +27,12 @@ pub struct Gate {
 #[derive(Debug)]
 struct State {
     limits: Limits,
-    permits: Arc<Semaphore>,
+    /// This engine's part of them.
+    share: Share,
+    /// How many calls may be under way here.
+    size: usize,
+    /// Permits that are out and too many: they end when they come back.
+    owed: usize,
     paused_until: Millis,
     /// After a pause, until a call was answered.
     is_trying: bool,
@@ -79,15 +87,18 @@ pub enum Pass {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self::new(Limits::default())
+        Self::new(Limits::default(), Share::ALL)
     }
 }
 
 impl Gate {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, share: Share) -> Self {
+        let size = share.of(limits.parallel);
         let state = State {
-            permits: Arc::new(Semaphore::new(limits.parallel as usize)),
             limits,
+            share,
+            size,
+            owed: 0,
             paused_until: 0,
             is_trying: false,
             probe_is_out: false,
@@ -98,25 +109,79 @@ impl Gate {
             pace: Pace::default(),
             announced: [Announced::default(); 2],
         };
-        Self { state: Mutex::new(state), changed: watch::Sender::new(()), waiting: watch::Sender::new(BTreeMap::new()) }
+        Self {
+            state: Mutex::new(state),
+            permits: Arc::new(Semaphore::new(size)),
+            changed: watch::Sender::new(()),
+            waiting: watch::Sender::new(BTreeMap::new()),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes other limits up. Calls under way keep the permits that they have.
+    /// Takes other limits up. Calls under way go on; where they are too many, none is sent until enough have ended.
     pub(crate) fn set(&self, limits: Limits) {
         let mut state = self.state();
-        if state.limits.parallel != limits.parallel {
-            state.permits = Arc::new(Semaphore::new(limits.parallel as usize));
-        }
         state.limits = limits;
+        self.resize(&mut state);
     }
 
-    /// Permits for calls under way.
-    pub(crate) fn permits(&self) -> Arc<Semaphore> {
-        self.state().permits.clone()
+    /// Takes another part of the limits, in the same way.
+    pub(crate) fn set_share(&self, share: Share) {
+        let mut state = self.state();
+        state.share = share;
+        self.resize(&mut state);
+    }
+
+    fn resize(&self, state: &mut State) {
+        let size = state.share.of(state.limits.parallel);
+        if size >= state.size {
+            let more = size - state.size;
+            let back = more.min(state.owed);
+            state.owed -= back;
+            self.permits.add_permits(more - back);
+        } else {
+            let fewer = state.size - size;
+            state.owed += fewer - self.permits.forget_permits(fewer);
+        }
+        let was_shut = state.size == 0;
+        state.size = size;
+        if was_shut != (size == 0) {
+            self.changed.send_replace(());
+        }
+    }
+
+    /// Whether no call may go here at all: others have all of what may be under way.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.state().size == 0
+    }
+
+    /// Whether more calls are under way than may be.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state().owed > 0
+    }
+
+    /// Waits for a permit for one call; `None` where no call may go here at all.
+    pub(crate) async fn permit(self: &Arc<Self>) -> Option<Permit> {
+        let mut changes = self.changes();
+        while !self.is_shut() {
+            tokio::select! {
+                // Never closed.
+                Ok(permit) = self.permits.clone().acquire_owned() => {
+                    return Some(Permit { gate: self.clone(), permit: Some(permit) });
+                }
+                _ = changes.changed() => {}
+            }
+        }
+        None
+    }
+
+    /// A permit for one more call, where there is one at once.
+    pub(crate) fn permit_now(self: &Arc<Self>) -> Option<Permit> {
+        let permit = self.permits.clone().try_acquire_owned().ok()?;
+        Some(Permit { gate: self.clone(), permit: Some(permit) })
     }
 
     /// What is to be drawn from the store before a call: what the definition allows, and what the service takes.
@@ -259,6 +324,25 @@ impl State {
     }
 }
 
+/// Leave for one call to be under way; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.gate.state();
+        if state.owed > 0
+            && let Some(permit) = self.permit.take()
+        {
+            state.owed -= 1;
+            permit.forget();
+        }
+    }
+}
+
 /// A place among those that wait; left when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -289,7 +373,7 @@ mod tests {
 
     fn gate(after: u32, after_unknown: u32) -> Gate {
         let breaker = Breaker { after, after_unknown, pause: Span(30_000) };
-        Gate::new(Limits { breaker, ..Limits::default() })
+        Gate::new(Limits { breaker, ..Limits::default() }, Share::ALL)
     }
 
     #[test]

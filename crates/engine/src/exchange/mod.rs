@@ -11,10 +11,13 @@ mod gate;
 mod live;
 mod pace;
 mod redact;
+mod share;
 
 pub use address::is_private;
 pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
 pub use form::Files;
+pub(crate) use gate::Permit;
 pub use gate::{Gate, Pass};
 pub use redact::redact_headers;
+pub(crate) use share::Share;

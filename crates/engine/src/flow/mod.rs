@@ -50,6 +50,19 @@ impl std::fmt::Debug for Flows {
 }
 
 impl Flows {
+    /// Whether nothing may be sent for this lane here: other engines have all that its HTTP client may have under way.
+    pub(crate) fn is_shut(&self, lane: LaneId) -> bool {
+        let pushed = self.pushes.get(&lane).and_then(|flow| match &flow.target {
+            PushTarget::Http(push) => Some(&push.client),
+            PushTarget::Driver(_) | PushTarget::Nothing => None,
+        });
+        let pulled = || match &self.pulls.get(&lane)?.source {
+            PullSource::Http(pull) => Some(&pull.client),
+            _ => None,
+        };
+        pushed.or_else(pulled).is_some_and(|client| client.gate().is_shut())
+    }
+
     /// The pull flow of an incoming.
     #[must_use]
     pub fn pull_named(&self, incoming: &str) -> Option<&Arc<PullFlow>> {

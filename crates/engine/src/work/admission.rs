@@ -1,15 +1,17 @@
 //! How calls are let through to a remote system: permits, pauses, and what its limits leave.
 
 use super::dispatch::Shared;
-use crate::exchange::{Client, Gate, Pass};
+use crate::exchange::{Client, Gate, Pass, Permit};
 use model::{Evidence, Millis, Problem, Usage};
 use std::sync::Arc;
 use store::{Draw, Drawn, Settle, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
+
+/// How soon an engine that was out of touch looks again whether others know of it.
+const OUT_OF_TOUCH: Millis = 200;
 
 /// Leave for one call. Dropped without a report, the call was not sent.
 pub(super) struct Leave {
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
     gate: Arc<Gate>,
     /// The call tries whether the system is back, and has not been reported yet.
     pub(super) is_probe: bool,
@@ -32,7 +34,7 @@ pub(super) enum Admitted {
     Calls(Vec<Leave>),
     /// None before this time: the day's limit is used up.
     Full(Millis),
-    /// None: it is time to stop, or the store failed.
+    /// None: it is time to stop, other engines have all of what may be under way, or the store failed.
     Stop,
 }
 
@@ -44,15 +46,19 @@ pub(super) async fn admit(shared: &Shared, client: &Client, priority: i32, most:
 async fn admit_some(shared: &Shared, client: &Client, priority: i32, most: usize) -> Option<Admitted> {
     loop {
         let _place = client.gate().turn(priority).await;
-        let permits = client.gate().permits();
-        let first = permits.clone().acquire_owned().await.ok()?;
+        let first = client.gate().permit().await?;
+        if shared.parts.store.is_shared() && !shared.parts.standing.is_present(shared.now()) {
+            // It was out of touch for so long that others may have taken its part.
+            pause(shared, shared.now() + OUT_OF_TOUCH).await?;
+            continue;
+        }
         let is_probe = match wait_to_pass(shared, client).await? {
             Pass::Probe => true,
             Pass::Go | Pass::Wait(_) => false,
         };
         let mut taken = vec![first];
         while !is_probe && taken.len() < most {
-            let Ok(permit) = permits.clone().try_acquire_owned() else { break };
+            let Some(permit) = client.gate().permit_now() else { break };
             taken.push(permit);
         }
         let (tokens, cost) = client.gate().expected();

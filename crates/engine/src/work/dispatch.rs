@@ -3,6 +3,7 @@
 use super::driver_lane::DriverLane;
 use super::http_lane::HttpLane;
 use super::lane::{LaneState, Signals};
+use super::present;
 use super::pull_lane::PullLane;
 use super::settle::{Outcome, settle};
 use crate::crash;
@@ -225,7 +226,9 @@ impl Work {
         let mut tasks = JoinSet::new();
         tasks.spawn(settle(shared.clone(), ended));
         if shared.parts.store.is_shared() {
+            shared.parts.standing.come();
             tasks.spawn(renew(shared.clone()));
+            tasks.spawn(present::stay(shared.clone()));
         }
         for (lane, inbox) in inboxes {
             spawn_lane(&mut tasks, &shared, lane, inbox);
@@ -240,6 +243,9 @@ impl Work {
     pub async fn run(mut self) -> Result<WorkEnd, Problem> {
         let end = self.turn().await;
         self.tasks.shutdown().await;
+        if self.shared.parts.store.is_shared() {
+            present::leave(&self.shared).await;
+        }
         match self.shared.signals.take_failure() {
             Some(error) => Err(error.problem()),
             None => end.map_err(|error| error.problem()),
@@ -281,6 +287,7 @@ impl Work {
         let wants: Vec<(LaneId, usize)> = self
             .lanes
             .iter()
+            .filter(|lane| !self.shared.flows.is_shut(**lane))
             .map(|lane| (*lane, self.shared.states[lane].wants()))
             .filter(|(_, count)| *count > 0)
             .collect();

@@ -366,6 +366,7 @@ fn prepare(flow: &PushFlow, store: &str, claim: Claim, context: &mut TransformCo
             return ended(claim, None, Some(problem), Next::Failed);
         }
     };
+    crash::poison(&claim.payload);
     let data = match flow.transform(payload, context) {
         Ok(Some(data)) => data,
         Ok(None) => return ended(claim, None, Some(dropped()), Next::Skipped),

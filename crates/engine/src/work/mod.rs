@@ -16,6 +16,7 @@ mod http_lane;
 mod keep;
 mod lane;
 mod look;
+mod present;
 mod pull_lane;
 mod repeat;
 mod settle;

@@ -7,6 +7,7 @@ mod decisions;
 mod definitions;
 mod drawn;
 mod ends;
+mod engines;
 mod entries;
 mod fault;
 mod lanes;
@@ -16,6 +17,7 @@ mod queries;
 mod rows;
 mod schedules;
 mod server;
+mod starts;
 mod tally;
 mod tasks;
 mod usage;
@@ -23,20 +25,22 @@ mod usage;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Entry, EntryFilter, EntryKey,
-    EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store, StoreError,
-    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
+    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store,
+    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::{Millis, Problem, RunId, TaskId, TaskKind};
 use server::Server;
+use starts::Starts;
 use std::fmt;
 use std::path::Path;
 
 /// A store in a database of PostgreSQL.
 pub struct PostgresStore {
     server: Server,
+    starts: Starts,
     blobs: Blobs,
     id: String,
 }
@@ -61,7 +65,8 @@ impl PostgresStore {
     pub async fn connect(url: &str, blobs_folder: &Path) -> Result<Self, StoreError> {
         make_private_folder(blobs_folder).map_err(|error| StoreError::io("cannot make", blobs_folder, error))?;
         let (pool, id) = connect::connect(url).await?;
-        Ok(Self { server: Server::new(pool), blobs: Blobs::new(blobs_folder), id })
+        let server = Server::new(pool);
+        Ok(Self { starts: Starts::new(server.clone()), server, blobs: Blobs::new(blobs_folder), id })
     }
 
     /// Commits since it was connected.
@@ -145,7 +150,7 @@ impl Store for PostgresStore {
 
     async fn start(&self, starts: Vec<Start>) -> Result<Vec<bool>, StoreError> {
         let starts = bodies::spill(&self.blobs, starts, 0).await?;
-        self.server.write(starts, |write, starts| Box::pin(tasks::start(write, starts))).await
+        self.starts.start(starts).await
     }
 
     async fn renew(&self, tokens: Vec<Token>, lease_until: Millis) -> Result<Vec<bool>, StoreError> {
@@ -193,6 +198,12 @@ impl Store for PostgresStore {
 
     async fn open_runs(&self, lane: Option<LaneId>) -> Result<Vec<RunId>, StoreError> {
         self.server.read(lane, |db, lane| Box::pin(lanes::open_runs(db, *lane))).await
+    }
+
+    async fn attend(&self, engine: Attending, now: Millis) -> Result<Vec<Engine>, StoreError> {
+        self.server
+            .write((engine, now), |write, (engine, now)| Box::pin(engines::attend(write.db(), engine, *now)))
+            .await
     }
 
     async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {

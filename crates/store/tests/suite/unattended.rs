@@ -2,7 +2,7 @@
 
 use super::{Bench, Fixture, NOW, end, new_run};
 use model::{Money, TaskId, TaskState};
-use store::{Caps, Decision, Draw, NewRun, NewTask, Next, Settle, Store};
+use store::{Attending, Caps, Decision, Draw, NewRun, NewTask, Next, Settle, Store};
 
 /// Numbers of what can be claimed now.
 async fn claimable<F: Fixture>(bench: &Bench<F>) -> Vec<(TaskId, store::Token)> {
@@ -103,4 +103,30 @@ pub(crate) async fn what_is_drawn_is_remembered<F: Fixture>() {
     assert!(full.calls == 0 && full.day_is_full);
     assert_eq!(bench.store().draw(Draw { client: "other".to_owned(), ..asked.clone() }).await.unwrap().calls, 3);
     assert_eq!(bench.store().draw(Draw { now: full.again_at, ..asked }).await.unwrap().calls, 3);
+}
+
+pub(crate) async fn engines_know_of_each_other<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let attend = async |name: &str, heard, now, until| {
+        let engine = Attending { name: name.to_owned(), heard, until };
+        bench.store().attend(engine, now).await.unwrap()
+    };
+    let seen = |engines: &[store::Engine]| -> Vec<(String, i64)> {
+        assert!(engines.is_sorted_by_key(|engine| engine.number));
+        engines.iter().map(|engine| (engine.name.clone(), engine.heard)).collect()
+    };
+    let first = attend("b", 0, NOW, NOW + 10).await;
+    assert_eq!(seen(&first), [("b".to_owned(), 0)]);
+    // In the order in which they came, whatever they are called; each keeps its number.
+    let both = attend("a", 0, NOW + 1, NOW + 11).await;
+    assert_eq!(seen(&both), [("b".to_owned(), 0), ("a".to_owned(), 0)]);
+    let heard = attend("b", both[1].number, NOW + 9, NOW + 19).await;
+    assert_eq!((heard[0].number, heard[0].heard), (first[0].number, both[1].number));
+    // One that says nothing is forgotten, and comes back as the newest.
+    assert_eq!(attend("b", 0, NOW + 11, NOW + 21).await.len(), 1);
+    let again = attend("a", 0, NOW + 12, NOW + 22).await;
+    assert!(again[1].name == "a" && again[1].number > both[1].number);
+    // One that leaves is gone at once, also where it was not there.
+    assert_eq!(seen(&attend("b", 0, NOW + 13, NOW + 13).await), [("a".to_owned(), 0)]);
+    assert_eq!(attend("b", 0, NOW + 13, NOW).await.len(), 1);
 }

@@ -1,0 +1,98 @@
+//! A serving process, and how tests wait for what it does in its own time.
+
+use super::lines;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A serving process. Killed when it is dropped.
+pub struct Serving {
+    pub child: Child,
+    pub address: String,
+}
+
+impl Serving {
+    /// Starts it and waits until it says where it listens.
+    pub fn start(command: &mut Command) -> Self {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let first: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let address = first["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        Self { child, address }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let done = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Ends politely.
+    pub fn stop(mut self) {
+        self.signal("-TERM");
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// A request over a connection of its own: status and body.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
+        request(&self.address, method, path, headers, body).unwrap()
+    }
+}
+
+/// A request over a connection of its own: status (0: none came) and body; `None` where nobody listens.
+pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, Value)> {
+    let mut socket = TcpStream::connect(address).ok()?;
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
+    head.push_str(&format!("content-length: {}\r\n", body.len()));
+    headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    socket.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+    // A server that has refused may have closed its end already.
+    let _ = socket.write_all(body);
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    Some((status, serde_json::from_str(body).unwrap_or_default()))
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks until it is so. A serving process does its work in its own time; the bound is for a broken one.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{what} did not come about within a minute");
+}
+
+/// Whole lines of a file that is being written.
+pub fn lines_so_far(path: &Path) -> usize {
+    std::fs::read(path).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// How many rows were asked about; none of them twice.
+pub fn calls_once(ledgers: &[&Path]) -> usize {
+    let mut calls: BTreeMap<String, usize> = BTreeMap::new();
+    for line in ledgers.iter().flat_map(|ledger| lines(ledger)) {
+        // Each row has a body of its own.
+        if let Some(body) = line["body_sha256"].as_str() {
+            *calls.entry(body.to_owned()).or_default() += 1;
+        }
+    }
+    let repeated: Vec<_> = calls.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(repeated.is_empty(), "paid twice: {repeated:?}");
+    calls.len()
+}
