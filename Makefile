@@ -43,7 +43,7 @@ build: ## build the program: target/release/tramontane
 	$(needs)
 	cargo build --release --locked --package app
 
-bench: ## measure, and print the table of docs/benchmarks.md (about ten minutes)
+bench: ## measure, and print the table of docs/benchmarks.md (about twenty minutes)
 	$(needs)
 	$(call need,python3,install Python 3: apt install python3 or dnf install python3)
 	cargo build --release --locked --package app
