@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use store::blobs::Blobs;
 use store::{Access, SqliteStore};
 use store::{
-    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
-    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
+    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
+    NewRun, NewTask, Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter,
+    TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use tokio::net::UnixStream;
 
@@ -204,6 +205,42 @@ impl Store for HeldStore {
 
     async fn currency(&self, first: Option<String>) -> Result<Option<String>, StoreError> {
         self.ask(Ask::Currency { first }).await
+    }
+
+    async fn people(&self) -> Result<Vec<Person>, StoreError> {
+        self.reading.people().await
+    }
+
+    async fn write_person(&self, person: Person, audit: AuditEntry) -> Result<(), StoreError> {
+        self.ask(Ask::WritePerson { person, audit }).await
+    }
+
+    async fn access_tokens(&self) -> Result<Vec<AccessToken>, StoreError> {
+        self.reading.access_tokens().await
+    }
+
+    async fn add_access_token(&self, new: NewAccessToken, audit: AuditEntry) -> Result<Option<i64>, StoreError> {
+        self.ask(Ask::AddAccessToken { new, audit }).await
+    }
+
+    async fn delete_access_token(&self, id: i64, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.ask(Ask::DeleteAccessToken { id, audit }).await
+    }
+
+    async fn bearer(&self, hash: [u8; 32]) -> Result<Option<Bearer>, StoreError> {
+        self.reading.bearer(hash).await
+    }
+
+    async fn access_token_used(&self, id: i64, at: Millis) -> Result<(), StoreError> {
+        self.reading.access_token_used(id, at).await
+    }
+
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.ask(Ask::Record { entries }).await
+    }
+
+    async fn find_audit(&self, filter: AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
+        self.reading.find_audit(filter).await
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {

@@ -8,6 +8,8 @@ mod parts;
 mod print;
 mod server;
 mod settings;
+mod story;
+mod token;
 
 use clap::Parser;
 use mimalloc::MiMalloc;

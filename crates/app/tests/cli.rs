@@ -108,6 +108,8 @@ fn help_names_every_command() {
       storages   Shows what transformers remembered, and changes it
       tasks      Looks at tasks and decides about them
       usage      Sums what calls used and are estimated to cost, by route, model or day
+      people     Shows who may use the server, and changes what they may do
+      tokens     Makes tokens for the API, lists and deletes them
       prices     Shows the prices that costs are estimated by
       prune      Deletes old tasks, as routes and incoming say what is kept
       backup     Copies the whole store to one file, also while an engine works

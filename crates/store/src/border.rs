@@ -2,9 +2,10 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
-    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, StoreError,
-    StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
+    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
+    NewRun, NewTask, Person, Run, Schedule, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow,
+    TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -161,6 +162,35 @@ pub trait Store: Send + Sync {
 
     /// The currency of all costs in the store. Where there is none yet, `first` becomes it.
     async fn currency(&self, first: Option<String>) -> Result<Option<String>, StoreError>;
+
+    // --- people and what they did -------------------------------------------------------------------------------
+
+    /// Everybody, by name.
+    async fn people(&self) -> Result<Vec<Person>, StoreError>;
+
+    /// Adds or changes somebody, and records it.
+    async fn write_person(&self, person: Person, audit: AuditEntry) -> Result<(), StoreError>;
+
+    /// Every token, in the order in which they were made.
+    async fn access_tokens(&self) -> Result<Vec<AccessToken>, StoreError>;
+
+    /// Makes a token, and records it; `None` where there is no such person.
+    async fn add_access_token(&self, new: NewAccessToken, audit: AuditEntry) -> Result<Option<i64>, StoreError>;
+
+    /// Deletes a token, and records it; `false` where it is not there.
+    async fn delete_access_token(&self, id: i64, audit: AuditEntry) -> Result<bool, StoreError>;
+
+    /// Whose token has this hash, whether it still counts or not.
+    async fn bearer(&self, hash: [u8; 32]) -> Result<Option<Bearer>, StoreError>;
+
+    /// Notes that a token was used.
+    async fn access_token_used(&self, id: i64, at: Millis) -> Result<(), StoreError>;
+
+    /// Records what was done.
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError>;
+
+    /// One page of what was done, newest first.
+    async fn find_audit(&self, filter: AuditFilter) -> Result<Vec<AuditEntry>, StoreError>;
 
     // --- definitions ------------------------------------------------------------------------------------------
 

@@ -1,10 +1,9 @@
 //! How tasks are chosen on the command line: by their state, by the name of a route or an incoming, by a rule.
 
 use super::Failure;
-use super::tasks::story_value;
+use crate::story::{Lanes, story_value};
 use engine::transformers::Condition;
 use model::{Millis, Problem, TaskId, TaskKind, TaskState, suggest};
-use std::collections::HashMap;
 use store::{Lane, LaneId, Store};
 
 /// Reads a state.
@@ -15,9 +14,6 @@ pub(super) fn state(text: &str) -> Result<TaskState, String> {
         format!("{}states are {}", hint.unwrap_or_default(), words.join(", "))
     })
 }
-
-/// All lanes by number.
-pub(super) type Lanes = HashMap<LaneId, Lane>;
 
 /// All lanes of a store.
 pub(super) async fn lanes(store: &dyn Store) -> Result<Lanes, Failure> {

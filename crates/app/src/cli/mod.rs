@@ -12,6 +12,7 @@ mod entities;
 mod export;
 mod filter;
 mod ledger_check;
+mod people;
 mod prices;
 mod prune;
 mod run;
@@ -99,6 +100,10 @@ enum Command {
     Tasks(tasks::Tasks),
     /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
+    /// Shows who may use the server, and changes what they may do.
+    People(people::People),
+    /// Makes tokens for the API, lists and deletes them.
+    Tokens(people::Tokens),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -296,6 +301,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
+            Command::People(verb) => verb.run(context).await,
+            Command::Tokens(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

@@ -1,15 +1,16 @@
 //! `tramontane tasks`: looks at tasks and decides about them.
 
 use super::decide::{How, Which};
-use super::filter::{Lanes, Rule, lane_named, lanes, state};
+use super::filter::{Rule, lane_named, lanes, state};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::settings;
+use crate::story::{Lanes, row_value, story_value};
 use clap::{Args, Subcommand, ValueEnum};
 use model::{Problem, TaskId, TaskKind, TaskState};
 use serde_json::{Value, json};
-use store::{AttemptStory, Decision, TaskFilter, TaskRow, TaskStory};
+use store::{Decision, TaskFilter, TaskRow, TaskStory};
 
 /// Tasks of one page.
 const PAGE: u32 = 1_000;
@@ -189,25 +190,6 @@ fn print_page(context: &Context, page: &[TaskRow], lanes: &Lanes, first: bool) {
     context.printer.table(if first { &head } else { &[] }, &rows);
 }
 
-fn row_value(row: &TaskRow, lanes: &Lanes) -> Value {
-    let lane = lanes.get(&row.lane);
-    let name_of = |kind| lane.filter(|lane| lane.kind == kind).map(|lane| lane.name.as_str());
-    json!({
-        "id": row.id,
-        "kind": lane.map(|lane| lane.kind),
-        "route": name_of(TaskKind::Push),
-        "incoming": name_of(TaskKind::Pull),
-        "state": row.state,
-        "attempts": row.attempts,
-        "run": row.run,
-        "source": row.source,
-        "due_at": row.state.is_open().then(|| time(row.due_at)),
-        "created_at": time(row.created_at),
-        "finished_at": row.finished_at.map(time),
-        "problem": row.problem,
-    })
-}
-
 async fn show(context: &Context, id: TaskId) -> Ended {
     let store = context.read_store().await?;
     let lanes = lanes(store.as_ref()).await?;
@@ -226,50 +208,6 @@ async fn show(context: &Context, id: TaskId) -> Ended {
         print_story(context, &story, &value);
     }
     Ok(Exit::Done)
-}
-
-pub(super) fn story_value(story: &TaskStory, lanes: &Lanes) -> Value {
-    let mut value = row_value(&story.row, lanes);
-    let decisions: Vec<Value> = story
-        .decisions
-        .iter()
-        .map(|decided| {
-            let mut shown =
-                json!({"decision": decided.decision, "by": decided.by, "why": decided.why, "at": time(decided.at)});
-            if let Some(before) = &decided.before {
-                shown["payload_before"] = parsed(before);
-            }
-            shown
-        })
-        .collect();
-    value["payload"] = parsed(&story.payload);
-    value["attempts"] = story.attempts.iter().map(attempt_value).collect();
-    value["decisions"] = Value::Array(decisions);
-    value["made"] = json!(story.made);
-    value
-}
-
-fn attempt_value(attempt: &AttemptStory) -> Value {
-    let end = attempt.end.as_ref();
-    let request = attempt.request.as_ref().or_else(|| end.and_then(|end| end.request.as_ref()));
-    json!({
-        "number": attempt.number,
-        "started_at": attempt.started_at.map(time),
-        "ended_at": end.map(|end| time(end.at)),
-        "revision": attempt.revision,
-        "evidence": end.map(|end| end.evidence.as_str()),
-        "evidence_in_words": end.map(|end| end.evidence.in_words()),
-        "status": end.and_then(|end| end.status),
-        "problem": end.and_then(|end| end.problem.as_ref()),
-        "usage": end.and_then(|end| end.usage.as_ref()),
-        "request": request.map(|text| parsed(text)),
-        "answer": end.and_then(|end| end.answer.as_ref()).map(|text| parsed(text)),
-        "headers": end.and_then(|end| end.headers.as_ref()).map(|text| parsed(text)),
-    })
-}
-
-fn parsed(text: &[u8]) -> Value {
-    serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(text).into_owned()))
 }
 
 fn print_story(context: &Context, story: &TaskStory, value: &Value) {

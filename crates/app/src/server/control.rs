@@ -11,7 +11,9 @@ use model::{Millis, Problem, TaskId, TaskKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use store::{Decided, DefinitionChange, EntryWrite, LaneId, NewRun, Store, StoreError};
+use store::{
+    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, Person, Store, StoreError,
+};
 
 /// Where the socket is.
 pub(crate) fn socket(folder: &Path) -> PathBuf {
@@ -36,6 +38,10 @@ pub(crate) enum Ask {
     DeleteExpired { now: Millis, most: u32 },
     GiveBack { most: u64 },
     SweepBlobs { before: Millis },
+    WritePerson { person: Person, audit: AuditEntry },
+    AddAccessToken { new: NewAccessToken, audit: AuditEntry },
+    DeleteAccessToken { id: i64, audit: AuditEntry },
+    Record { entries: Vec<AuditEntry> },
 }
 
 /// What is answered: the value, or why not.
@@ -94,5 +100,9 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::DeleteExpired { now, most } => json!(store.delete_expired(now, most).await?),
         Ask::GiveBack { most } => json!(store.give_back(most).await?),
         Ask::SweepBlobs { before } => json!(store.sweep_blobs(before).await?),
+        Ask::WritePerson { person, audit } => json!(store.write_person(person, audit).await?),
+        Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
+        Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
+        Ask::Record { entries } => json!(store.record(entries).await?),
     })
 }

@@ -1,8 +1,10 @@
 //! Accepts connections, within bounds.
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,23 +28,23 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 /// Serves TCP connections until told to stop.
 pub(crate) async fn listen_tcp(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
     let accept = || async {
-        let (socket, _) = listener.accept().await?;
+        let (socket, address) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        Ok(socket)
+        Ok((socket, Some(address)))
     };
     serve(accept, router, stop).await;
 }
 
 /// Serves connections to a socket in the file system until told to stop.
 pub(crate) async fn listen_unix(listener: UnixListener, router: Router, stop: watch::Receiver<bool>) {
-    let accept = || async { listener.accept().await.map(|(socket, _)| socket) };
+    let accept = || async { listener.accept().await.map(|(socket, _)| (socket, None)) };
     serve(accept, router, stop).await;
 }
 
 async fn serve<S, F>(accept: impl Fn() -> F, router: Router, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = std::io::Result<S>>,
+    F: Future<Output = std::io::Result<(S, Option<SocketAddr>)>>,
 {
     let room = Arc::new(Semaphore::new(MOST));
     let mut connections = JoinSet::new();
@@ -51,8 +53,12 @@ where
         tokio::select! {
             () = told(&mut stop) => break,
             accepted = accept() => match accepted {
-                Ok(socket) => {
+                Ok((socket, address)) => {
                     let (router, stop) = (router.clone(), stop.clone());
+                    let router = match address {
+                        Some(address) => router.layer(Extension(ConnectInfo(address))),
+                        None => router,
+                    };
                     connections.spawn(async move {
                         connection(socket, router, stop).await;
                         drop(permit);

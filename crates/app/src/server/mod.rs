@@ -1,5 +1,6 @@
-//! What listens: health and webhooks on an address, other commands of this machine on a socket in the data folder.
+//! What listens: health, webhooks and the API on an address, other commands of this machine on a socket in the data folder.
 
+mod api;
 pub(crate) mod control;
 mod health;
 mod listen;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
+pub(crate) use api::{person_value, token_value};
 pub(crate) use listen::{listen_tcp, listen_unix};
 
 /// What every request may know.
@@ -24,11 +26,12 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
 }
 
-/// What the network gets to see. Every path here is public.
+/// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.
 pub(crate) fn public(shared: Shared) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(webhooks::router())
+        .merge(api::router(&shared))
         .with_state(shared)
 }

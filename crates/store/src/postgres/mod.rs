@@ -12,6 +12,7 @@ mod entries;
 mod fault;
 mod lanes;
 mod order;
+mod people;
 mod prune;
 mod queries;
 mod rows;
@@ -25,9 +26,10 @@ mod usage;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
-    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
+    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
+    NewRun, NewTask, Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter,
+    TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -296,6 +298,46 @@ impl Store for PostgresStore {
         let known = self.server.read((), |db, ()| Box::pin(usage::currency(db))).await?;
         let Some(first) = first.filter(|_| known.is_none()) else { return Ok(known) };
         self.server.write(first, |write, first| Box::pin(usage::set_currency(write.db(), first))).await
+    }
+
+    async fn people(&self) -> Result<Vec<Person>, StoreError> {
+        self.server.read((), |db, ()| Box::pin(people::all(db))).await
+    }
+
+    async fn write_person(&self, person: Person, audit: AuditEntry) -> Result<(), StoreError> {
+        self.server
+            .write((person, audit), |write, (person, audit)| Box::pin(people::write(write.db(), person, audit)))
+            .await
+    }
+
+    async fn access_tokens(&self) -> Result<Vec<AccessToken>, StoreError> {
+        self.server.read((), |db, ()| Box::pin(people::tokens(db))).await
+    }
+
+    async fn add_access_token(&self, new: NewAccessToken, audit: AuditEntry) -> Result<Option<i64>, StoreError> {
+        self.server.write((new, audit), |write, (new, audit)| Box::pin(people::add_token(write.db(), new, audit))).await
+    }
+
+    async fn delete_access_token(&self, id: i64, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.server
+            .write((id, audit), |write, (id, audit)| Box::pin(people::delete_token(write.db(), *id, audit)))
+            .await
+    }
+
+    async fn bearer(&self, hash: [u8; 32]) -> Result<Option<Bearer>, StoreError> {
+        self.server.read(hash, |db, hash| Box::pin(people::bearer(db, hash))).await
+    }
+
+    async fn access_token_used(&self, id: i64, at: Millis) -> Result<(), StoreError> {
+        self.server.write((id, at), |write, (id, at)| Box::pin(people::used(write.db(), *id, *at))).await
+    }
+
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.server.write(entries, |write, entries| Box::pin(people::record(write.db(), entries))).await
+    }
+
+    async fn find_audit(&self, filter: AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
+        self.server.read(filter, |db, filter| Box::pin(people::find(db, filter))).await
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {

@@ -12,6 +12,7 @@ mod examine;
 mod folder;
 mod lanes;
 mod migrate;
+mod people;
 mod prune;
 mod queries;
 mod readers;
@@ -30,9 +31,10 @@ pub use migrate::Upgrade;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    Attending, Claim, ClaimRequest, Decided, DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry,
-    EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewRun, NewTask, Run, Schedule, Settle, Start, Store,
-    StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
+    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
+    NewRun, NewTask, Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter,
+    TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -304,6 +306,42 @@ impl Store for SqliteStore {
         let known = self.read(usage::currency).await?;
         let Some(first) = first.filter(|_| known.is_none()) else { return Ok(known) };
         self.write(move |write| usage::set_currency(write.db, &first).and_then(|()| usage::currency(write.db))).await
+    }
+
+    async fn people(&self) -> Result<Vec<Person>, StoreError> {
+        self.read(people::all).await
+    }
+
+    async fn write_person(&self, person: Person, audit: AuditEntry) -> Result<(), StoreError> {
+        self.write(move |write| people::write(write.db, &person, &audit)).await
+    }
+
+    async fn access_tokens(&self) -> Result<Vec<AccessToken>, StoreError> {
+        self.read(people::tokens).await
+    }
+
+    async fn add_access_token(&self, new: NewAccessToken, audit: AuditEntry) -> Result<Option<i64>, StoreError> {
+        self.write(move |write| people::add_token(write.db, &new, &audit)).await
+    }
+
+    async fn delete_access_token(&self, id: i64, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.write(move |write| people::delete_token(write.db, id, &audit)).await
+    }
+
+    async fn bearer(&self, hash: [u8; 32]) -> Result<Option<Bearer>, StoreError> {
+        self.read(move |db| people::bearer(db, &hash)).await
+    }
+
+    async fn access_token_used(&self, id: i64, at: Millis) -> Result<(), StoreError> {
+        self.write(move |write| people::used(write.db, id, at)).await
+    }
+
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), StoreError> {
+        self.write(move |write| people::record(write.db, &entries)).await
+    }
+
+    async fn find_audit(&self, filter: AuditFilter) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(move |db| people::find(db, &filter)).await
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {

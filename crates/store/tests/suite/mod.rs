@@ -1,5 +1,6 @@
 //! What an adapter of the store must do. A file of tests names a fixture and expands [`on`].
 
+pub(crate) mod access;
 pub(crate) mod blobs;
 pub(crate) mod claims;
 pub(crate) mod decisions;
@@ -53,6 +54,7 @@ macro_rules! on {
                 a_handed_back_interruption_is_not_forgotten;
             decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew,
                 an_edit_keeps_what_was_before;
+            access: people_and_their_tokens_are_kept, what_was_done_is_recorded_once_and_in_order;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,

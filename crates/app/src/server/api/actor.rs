@@ -1,0 +1,115 @@
+//! Who asks, and whether they may.
+
+use super::super::Shared;
+use super::problem::Refused;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use model::{Millis, Problem, Role};
+use std::net::SocketAddr;
+use store::{AuditEntry, Bearer};
+
+/// So long a token counts as just used, in milliseconds: its time of use is written no more often.
+const JUST_USED: Millis = 60_000;
+
+/// Who asks. A handler gets one, or is not called.
+#[derive(Clone, Debug)]
+pub(super) struct Actor {
+    pub(super) name: String,
+    /// What they may do with this token.
+    pub(super) role: Role,
+    pub(super) sees_payloads: bool,
+    /// The address that they come from.
+    pub(super) origin: String,
+}
+
+impl Actor {
+    /// What they did, for the record.
+    pub(super) fn did(&self, what: &str, subject: impl Into<String>, at: Millis) -> AuditEntry {
+        let (who, origin) = (self.name.clone(), self.origin.clone());
+        AuditEntry { id: 0, at, who, origin, what: what.to_owned(), subject: subject.into(), details: None }
+    }
+}
+
+/// What a route asks of those who come.
+#[derive(Clone)]
+pub(super) struct Needs {
+    pub(super) shared: Shared,
+    pub(super) role: Role,
+}
+
+/// What a request says of who sends it.
+struct Caller {
+    /// Hash of the token that is shown.
+    hash: Option<[u8; 32]>,
+    origin: String,
+    /// Method and route, for the record.
+    asked: String,
+}
+
+/// Finds out who asks; calls the handler only where they may.
+pub(super) async fn admit(State(needs): State<Needs>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let origin = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let caller = Caller {
+        hash: presented(&request),
+        origin: origin.map(|ConnectInfo(address)| address.ip().to_string()).unwrap_or_default(),
+        asked: format!("{} {route}", request.method()),
+    };
+    match judge(&needs, caller).await {
+        Ok(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn judge(needs: &Needs, caller: Caller) -> Result<Actor, Refused> {
+    let Needs { shared, role } = needs;
+    let now = shared.clock.now();
+    let bearer = match caller.hash {
+        Some(hash) => shared.store.bearer(hash).await?,
+        None => None,
+    };
+    let Some(Bearer { token, person }) = bearer else { return Err(unauthorised()) };
+    let actor = Actor {
+        role: token.role.min(person.role),
+        sees_payloads: person.sees_payloads,
+        name: person.name,
+        origin: caller.origin,
+    };
+    let counts = !person.is_disabled && token.expires_at.is_none_or(|end| end > now);
+    if !counts || actor.role < *role {
+        shared.store.record(vec![actor.did("denied", caller.asked, now)]).await?;
+        return Err(if counts { forbidden(*role) } else { unauthorised() });
+    }
+    if token.used_at.is_none_or(|used| used + JUST_USED <= now) {
+        shared.store.access_token_used(token.id, now).await?;
+    }
+    Ok(actor)
+}
+
+/// The hash of the token that is shown, if one is, once, and looks like ours.
+fn presented(request: &Request) -> Option<[u8; 32]> {
+    let mut shown = request.headers().get_all(AUTHORIZATION).iter();
+    let (only, None) = (shown.next()?, shown.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    crate::token::hash(token)
+}
+
+/// The same whatever was wrong with the token: it would help who guesses.
+fn unauthorised() -> Refused {
+    let problem = Problem::new("unauthorised", "a token is needed that counts");
+    let hint = "send Authorization: Bearer TOKEN; tramontane tokens add NAME makes one";
+    Refused::new(StatusCode::UNAUTHORIZED, problem.hint(hint))
+}
+
+fn forbidden(role: Role) -> Refused {
+    Refused::new(StatusCode::FORBIDDEN, Problem::new("forbidden", format!("this needs the role {role}")))
+}

@@ -1,0 +1,96 @@
+//! The API, `/api/v1`: a file per resource.
+//!
+//! Every route is a line in [`routes`], with the least role that may use it. There is no other way in: a handler is
+//! called only after [`actor::admit`] has found out who asks.
+
+mod actor;
+mod audit;
+mod definitions;
+mod people;
+mod problem;
+mod runs;
+mod tasks;
+
+pub(crate) use people::{person_value, token_value};
+
+use super::Shared;
+use actor::Needs;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, post};
+use model::Role::{self, Admin, Operator, Viewer};
+use problem::Refused;
+
+/// Where the API is.
+const BASE: &str = "/api/v1";
+/// The largest body, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// One route: method, path, the least role, and what answers.
+struct Route {
+    #[allow(dead_code, reason = "for the list of routes that the tests hold against the roles")]
+    method: &'static str,
+    path: &'static str,
+    role: Role,
+    handler: MethodRouter<Shared>,
+}
+
+/// Every route there is.
+fn routes() -> Vec<Route> {
+    let route = |method, path, role, handler| Route { method, path, role, handler };
+    vec![
+        route("GET", "/me", Viewer, get(people::me)),
+        route("GET", "/tasks", Viewer, get(tasks::list)),
+        route("GET", "/tasks/{id}", Viewer, get(tasks::show)),
+        route("POST", "/tasks/{id}/decisions", Operator, post(tasks::decide)),
+        route("GET", "/runs", Viewer, get(runs::list)),
+        route("GET", "/definitions", Viewer, get(definitions::list)),
+        route("GET", "/definitions/{kind}/{name}", Viewer, get(definitions::show)),
+        route("GET", "/people", Admin, get(people::list)),
+        route("GET", "/tokens", Admin, get(people::tokens)),
+        route("DELETE", "/tokens/{id}", Admin, delete(people::delete_token)),
+        route("GET", "/audit", Admin, get(audit::list)),
+    ]
+}
+
+pub(super) fn router(shared: &Shared) -> Router<Shared> {
+    let add = |router: Router<Shared>, route: Route| {
+        let needs = Needs { shared: shared.clone(), role: route.role };
+        router.route(&format!("{BASE}{}", route.path), route.handler.layer(from_fn_with_state(needs, actor::admit)))
+    };
+    let nothing = || async { Refused::not_found("path_unknown", "there is nothing at this address") };
+    routes()
+        .into_iter()
+        .fold(Router::new(), add)
+        .route(&format!("{BASE}/{{*path}}"), axum::routing::any(nothing))
+        .layer(DefaultBodyLimit::max(LARGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who may do what is decided here alone. A new route is a new line in both lists.
+    #[test]
+    fn every_route_has_the_role_that_it_should_have() {
+        let all: Vec<String> =
+            routes().iter().map(|route| format!("{} {} {}", route.method, route.path, route.role)).collect();
+        assert_eq!(
+            all,
+            [
+                "GET /me viewer",
+                "GET /tasks viewer",
+                "GET /tasks/{id} viewer",
+                "POST /tasks/{id}/decisions operator",
+                "GET /runs viewer",
+                "GET /definitions viewer",
+                "GET /definitions/{kind}/{name} viewer",
+                "GET /people admin",
+                "GET /tokens admin",
+                "DELETE /tokens/{id} admin",
+                "GET /audit admin",
+            ]
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! What is answered where something is wrong: problem details by RFC 9457, with a stable code.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use model::Problem;
+use serde_json::json;
+use store::StoreError;
+
+/// A request that is not fulfilled.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    problem: Problem,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
+        Self { status, problem }
+    }
+
+    pub(super) fn not_found(code: &'static str, reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Problem::new(code, reason))
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self { status, problem } = self;
+        let body = json!({
+            "type": format!("/docs/errors/{}", problem.code),
+            "status": status.as_u16(),
+            "code": problem.code,
+            "title": problem.reason,
+            "place": (!problem.place.is_empty()).then_some(&problem.place),
+            "hint": problem.hint,
+        });
+        let mut response = (status, Json(body)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+/// What the store says is for the log; who asks learns that it is not their fault, and whether to come again.
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a request could not be answered");
+        if error.is_passing() {
+            let problem = Problem::new("store_unavailable", "the store is not available at present");
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, problem.hint("try again in a moment"));
+        }
+        let problem = Problem::new("internal", "something went wrong in the server; its log says what");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
+    }
+}
+
+impl From<QueryRejection> for Refused {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), Problem::new("query_wrong", rejection.body_text()))
+    }
+}
+
+impl From<PathRejection> for Refused {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(rejection.status(), Problem::new("path_wrong", rejection.body_text()))
+    }
+}
+
+impl From<JsonRejection> for Refused {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), Problem::new("body_wrong", rejection.body_text()))
+    }
+}

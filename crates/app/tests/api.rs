@@ -1,0 +1,294 @@
+//! The API as strangers, colleagues and programs meet it: real processes, real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails; tests start processes"
+)]
+
+mod world;
+
+use serde_json::{Value, json};
+use world::World;
+use world::serving::{Serving, request, wait_for};
+
+const FLOW: &str = r#"
+incoming:
+  rows: { subscriber: { type: inline, payloads: [{ n: 1, word: "SESAME" }, { n: 2, word: "SESAME" }] } }
+outgoing:
+  nothing: { publisher: { type: none } }
+  broken: { transformers: [{ type: jq, filter: 'error("no: " + .word)' }], publisher: { type: none } }
+routes:
+  fine: { incoming: rows, outgoing: nothing }
+  wrong: { incoming: rows, outgoing: broken }
+"#;
+
+/// Every route with the least role, and a path that fits it. Held against the router itself by a test beside that.
+const ROUTES: [(&str, &str, &str); 11] = [
+    ("GET", "/api/v1/me", "viewer"),
+    ("GET", "/api/v1/tasks", "viewer"),
+    ("GET", "/api/v1/tasks/1", "viewer"),
+    ("POST", "/api/v1/tasks/999/decisions", "operator"),
+    ("GET", "/api/v1/runs", "viewer"),
+    ("GET", "/api/v1/definitions", "viewer"),
+    ("GET", "/api/v1/definitions/routes/fine", "viewer"),
+    ("GET", "/api/v1/people", "admin"),
+    ("GET", "/api/v1/tokens", "admin"),
+    ("DELETE", "/api/v1/tokens/999", "admin"),
+    ("GET", "/api/v1/audit", "admin"),
+];
+const ROLES: [&str; 4] = ["viewer", "operator", "editor", "admin"];
+
+fn serve(world: &World) -> Serving {
+    world.write("flow.yaml", FLOW);
+    world.run(&["apply", "flow.yaml"]).expect(0);
+    world.run(&["run", "rows"]);
+    Serving::start(&mut world.command(&[]))
+}
+
+/// A person of this role with this name, and a token of theirs.
+fn person(world: &World, name: &str, role: &str, more: &[&str]) -> String {
+    world.run(&["people", "add", name, "--role", role]).expect(0);
+    token(world, name, more)
+}
+
+fn token(world: &World, name: &str, more: &[&str]) -> String {
+    let mut arguments = vec!["tokens", "add", name, "--json"];
+    arguments.extend(more);
+    world.run(&arguments).expect(0).json()["token"].as_str().unwrap().to_owned()
+}
+
+fn ask(serving: &Serving, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    let authorization = format!("Bearer {token}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    serving.send(method, path, &headers, body.as_bytes())
+}
+
+#[test]
+fn every_route_asks_for_its_role() {
+    let world = World::new();
+    let serving = serve(&world);
+    let mut callers: Vec<(String, Option<usize>)> =
+        vec![(String::new(), None), ("nonsense".to_owned(), None), (format!("tramontane_{}", "A".repeat(43)), None)];
+    for (rank, role) in ROLES.iter().enumerate() {
+        callers.push((person(&world, role, role, &[]), Some(rank)));
+    }
+    callers.push((token(&world, "admin", &["--role", "viewer"]), Some(0)));
+    callers.push((token(&world, "viewer", &["--role", "admin"]), Some(0)));
+    callers.push((token(&world, "admin", &["--expires", "1ms"]), None));
+    callers.push((person(&world, "gone", "admin", &[]), None));
+    world.run(&["people", "disable", "gone"]).expect(0);
+    let deleted = token(&world, "admin", &["--label", "deleted"]);
+    let tokens = world.run(&["tokens", "list", "--json"]).expect(0).json();
+    let id = tokens.as_array().unwrap().iter().find(|token| token["label"] == "deleted").unwrap()["id"].to_string();
+    world.run(&["tokens", "delete", &id]).expect(0);
+    callers.push((deleted, None));
+    for (method, path, role) in ROUTES {
+        let needed = ROLES.iter().position(|one| *one == role).unwrap();
+        for (caller, rank) in &callers {
+            let body = if method == "POST" { json!({ "decision": "retry" }) } else { Value::Null };
+            let (status, answer) = ask(&serving, caller, method, path, &body);
+            match rank {
+                None => assert_eq!((status, &answer["code"]), (401, &json!("unauthorised")), "{method} {path}"),
+                Some(rank) if *rank < needed => {
+                    assert_eq!((status, &answer["code"]), (403, &json!("forbidden")), "{method} {path} {rank}");
+                }
+                Some(rank) => assert!(matches!(status, 200 | 204 | 404), "{method} {path} {rank}: {status} {answer}"),
+            }
+        }
+    }
+    let audit = ask(&serving, &callers[6].0, "GET", "/api/v1/audit?what=denied&limit=1000", &Value::Null).1;
+    let denied = audit["items"].as_array().unwrap();
+    // Those who are known and may not: on four admin routes five callers, on one operator route three; and two of whom
+    // nothing counts any more, on all.
+    assert_eq!(denied.len(), 4 * 5 + 3 + 2 * ROUTES.len(), "{audit}");
+    assert!(denied.iter().all(|entry| entry["origin"] == "127.0.0.1"));
+}
+
+/// Nothing but the matched route decides: no form of a path, no header of a client.
+#[test]
+fn no_form_of_a_request_goes_around_the_question_who_asks() {
+    let world = World::new();
+    let serving = serve(&world);
+    let forms: [&dyn Fn(&str) -> String; 16] = [
+        &|path| format!("/{path}"),
+        &|path| format!("{path}/"),
+        &|path| format!("{path}/."),
+        &|path| format!("{path}/../tasks"),
+        &|path| format!("/healthz/..{path}"),
+        &|path| format!("/webhooks/..%2f..{path}"),
+        &|path| path.replace("/v1/", "/v1//"),
+        &|path| path.replace("/v1/", "/v1/./"),
+        &|path| path.replace("/v1/", "/v1%2f"),
+        &|path| path.replace("/api/", "/%61pi/"),
+        &|path| path.replace("/api/", "/%2561pi/"),
+        &|path| path.to_uppercase(),
+        &|path| format!("{path};x=/healthz"),
+        &|path| format!("{path}?/healthz"),
+        &|path| format!("{path}%00"),
+        &|path| format!("{path}#/healthz"),
+    ];
+    let headers: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("x-original-url", "/healthz")],
+        &[("x-rewrite-url", "/healthz")],
+        &[("x-forwarded-for", "127.0.0.1"), ("x-forwarded-user", "admin")],
+        &[("x-http-method-override", "GET"), ("x-request-from", "internal")],
+        &[("authorization", "Basic YWRtaW46YWRtaW4=")],
+        &[("authorization", "Bearer ")],
+        &[("authorization", "Bearer null"), ("authorization", "Bearer undefined")],
+        &[("cookie", "session=admin; token=admin")],
+    ];
+    let mut probes = 0;
+    for (method, path, _) in ROUTES {
+        for form in std::iter::once(&(&|path: &str| path.to_owned()) as &dyn Fn(&str) -> String).chain(forms) {
+            for headers in headers {
+                let (status, answer) = request(&serving.address, method, &form(path), headers, b"{}").unwrap();
+                assert!(
+                    matches!(status, 400 | 401 | 404 | 405),
+                    "{method} {} {headers:?}: {status} {answer}",
+                    form(path)
+                );
+                probes += 1;
+            }
+        }
+    }
+    assert!(probes > 1_500);
+    assert_eq!(serving.send("GET", "/healthz", &[], b"").0, 200);
+}
+
+#[test]
+fn tasks_are_listed_shown_and_decided_about() {
+    let world = World::new();
+    let serving = serve(&world);
+    let viewer = person(&world, "vera", "viewer", &[]);
+    let operator = person(&world, "otto", "operator", &[]);
+    let admin = person(&world, "ada", "admin", &[]);
+    let get = |token: &str, path: &str| ask(&serving, token, "GET", path, &Value::Null);
+    let (_, failed) = get(&viewer, "/api/v1/tasks?state=failed&route=wrong");
+    assert_eq!(failed["items"].as_array().unwrap().len(), 2);
+    let id = failed["items"][0]["id"].as_i64().unwrap();
+    // Pages follow each other until there are no more.
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    loop {
+        let (status, page) = get(&viewer, &format!("/api/v1/tasks?limit=2{cursor}"));
+        assert_eq!(status, 200);
+        seen.extend(page["items"].as_array().unwrap().iter().map(|task| task["id"].as_i64().unwrap()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (1..=5).rev().collect::<Vec<_>>());
+    let decide =
+        |token: &str, body: Value| ask(&serving, token, "POST", &format!("/api/v1/tasks/{id}/decisions"), &body);
+    assert_eq!(decide(&operator, json!({ "decision": "resolve_finished" })).0, 409, "it is not unknown");
+    assert_eq!(decide(&operator, json!({ "decision": "retry", "why": "again", "by": "me" })).0, 422, "unknown field");
+    let (status, retried) = decide(&operator, json!({ "decision": "retry", "why": "again" }));
+    assert_eq!((status, &retried["state"]), (200, &json!("new")));
+    let path = format!("/api/v1/tasks/{id}");
+    let story = wait_for("the second attempt", || {
+        let (_, story) = get(&viewer, &path);
+        (story["attempts"].as_array().unwrap().len() == 2).then_some(story)
+    });
+    let decision = &story["decisions"][0];
+    assert_eq!((&decision["by"], &decision["why"]), (&json!("otto"), &json!("again")));
+    assert_eq!((&story["payload"]["word"], &story["payloads_hidden"]), (&json!("SESAME"), &json!(false)));
+    // Without the permission for payloads nothing of one is in the story, not even in what is wrong.
+    world.run(&["people", "add", "vera", "--role", "viewer", "--no-payloads"]).expect(0);
+    let (_, story) = get(&viewer, &path);
+    assert_eq!(story["payloads_hidden"], json!(true));
+    assert!(!story.to_string().contains("SESAME"), "{story}");
+    let (_, audit) = get(&admin, "/api/v1/audit?limit=1000");
+    let did = |who: &str, what: &str| {
+        audit["items"].as_array().unwrap().iter().any(|entry| entry["who"] == who && entry["what"] == what)
+    };
+    assert!(did("otto", "task.retry") && did("vera", "task.see_payload") && did("cli", "person.write"), "{audit}");
+    let (_, runs) = get(&viewer, "/api/v1/runs?incoming=rows");
+    assert_eq!((&runs["items"][0]["trigger"], &runs["items"][0]["tasks"]["finished"]), (&json!("cli"), &json!(3)));
+    let (_, route) = get(&viewer, "/api/v1/definitions/routes/fine");
+    assert_eq!(route["definition"]["incoming"], json!("rows"));
+    serving.stop();
+}
+
+#[test]
+fn what_is_wrong_is_said_and_is_never_our_fault() {
+    let world = World::new();
+    let serving = serve(&world);
+    let admin = person(&world, "ada", "admin", &[]);
+    let queries = [
+        "limit=0",
+        "limit=1001",
+        "limit=-1",
+        "limit=x",
+        "state=done",
+        "route=none",
+        "incoming=none",
+        "cursor=x",
+        "route=fine&incoming=rows",
+        "colour=red",
+        "limit=1&limit=2",
+        "run=x",
+        "cursor=99999999999999999999",
+        "state=%ff",
+    ];
+    for query in queries {
+        let (status, answer) = ask(&serving, &admin, "GET", &format!("/api/v1/tasks?{query}"), &Value::Null);
+        assert_eq!((status, &answer["code"]), (400, &json!("query_wrong")), "{query}: {answer}");
+    }
+    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let long = format!("{{\"decision\":\"retry\",\"why\":\"{}\"}}", "x".repeat(2_000));
+    let huge = "x".repeat(2 << 20);
+    for (body, expected) in [("", 400), ("{", 400), ("[]", 422), (&*deep, 422), (&*long, 400), (&*huge, 413)] {
+        let authorization = format!("Bearer {admin}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        let (status, answer) = serving.send("POST", "/api/v1/tasks/1/decisions", &headers, body.as_bytes());
+        assert!(status == expected || (expected >= 400 && status / 100 == 4), "{status} {answer}");
+        assert!(answer["code"].is_string() || status == 0, "{answer}");
+    }
+    for path in
+        ["/api/v1/tasks/x", "/api/v1/tasks/-1", "/api/v1/tasks/99", "/api/v1/definitions/routes/none", "/api/v1/x"]
+    {
+        let (status, answer) = ask(&serving, &admin, "GET", path, &Value::Null);
+        assert!(matches!(status, 400 | 404) && answer["code"].is_string(), "{path}: {status} {answer}");
+    }
+    serving.stop();
+}
+
+/// Who reads the whole store can make no session of it.
+#[test]
+fn the_store_holds_no_token() {
+    let world = World::new();
+    let serving = serve(&world);
+    let admin = person(&world, "ada", "admin", &[]);
+    assert_eq!(ask(&serving, &admin, "GET", "/api/v1/me", &Value::Null).0, 200);
+    serving.stop();
+    let secret = admin.trim_start_matches("tramontane_").as_bytes().to_vec();
+    for file in std::fs::read_dir(world.path("data")).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", file.path().display());
+    }
+    let listed = world.run(&["tokens", "list", "--json"]).expect(0);
+    assert!(!listed.stdout.contains(admin.as_str()));
+}
+
+#[test]
+fn people_and_tokens_on_the_command_line_say_what_is_wrong() {
+    let world = World::new();
+    world.run(&["people", "add", "ann", "--role", "operator"]).expect(0);
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["people", "add", "a b", "--role", "viewer"], 3, "[name_wrong]"),
+        (&["people", "add", "bob", "--role", "viwer"], 2, "did you mean viewer?"),
+        (&["people", "disable", "anm"], 3, "did you mean \"ann\"?"),
+        (&["tokens", "add", "anm"], 3, "[person_unknown]"),
+        (&["tokens", "add", "ann", "--expires", "soon"], 2, "soon"),
+        (&["tokens", "delete", "7"], 3, "[token_unknown]"),
+        (&["people", "add", "ann"], 2, "--role"),
+    ];
+    for (arguments, code, said) in cases {
+        let ran = world.run(arguments).expect(code);
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+    let people = world.run(&["people", "list", "--json"]).expect(0).json();
+    assert_eq!((people.as_array().unwrap().len(), &people[0]["role"]), (1, &json!("operator")));
+}
