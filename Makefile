@@ -7,7 +7,7 @@ TESTED := --locked --workspace --features crash-points
 # The official OpenAPI document stays outside the repository; crates/connectors/src/mistral/README.md says where it comes from.
 SPEC ?= ../shared/mistral/openapi-public-doc.yaml
 
-.PHONY: help demo test lint build bench check-contract document
+.PHONY: help demo test prove lint build bench check-contract document
 
 # $(call need,program,how to install it): ends with one line if the program is missing.
 need = @command -v $(1) >/dev/null 2>&1 || { echo "$(1) is missing: $(2)" >&2; exit 1; }
@@ -33,6 +33,19 @@ test: ## run all tests
 		echo "cargo-nextest is missing (cargo install --locked cargo-nextest); cargo test runs the same tests" >&2; \
 		set -x; cargo test $(TESTED); \
 	fi
+
+# What `make test` does on a sample, at its full size; each prints its figures.
+SUITE ?= outage retention kill
+
+prove: ## run the long proofs one by one (about half an hour), or some of them: make prove SUITE=outage
+	$(needs)
+	@for suite in $(SUITE); do $(MAKE) --no-print-directory prove-$$suite || exit 1; done
+
+prove-outage: export TRAMONTANE_OUTAGE_TASKS = 10000
+prove-retention: export TRAMONTANE_RETENTION_TASKS = 1000000
+prove-kill: export TRAMONTANE_KILL_CYCLES = 500
+prove-%:
+	cargo test $(TESTED) --test $* -- --nocapture
 
 lint: ## check the format, and let nothing through that clippy warns of
 	$(needs)
