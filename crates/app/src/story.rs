@@ -1,10 +1,10 @@
-//! Tasks as JSON, the same for the CLI and the API.
+//! Tasks and what calls used as JSON, the same for the CLI and the API.
 
 use crate::print::time;
 use model::TaskKind;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use store::{AttemptStory, Lane, LaneId, TaskRow, TaskStory};
+use store::{AttemptStory, Lane, LaneId, TaskRow, TaskStory, UsageSum};
 
 /// Names of lanes by their numbers.
 pub(crate) type Lanes = HashMap<LaneId, Lane>;
@@ -72,4 +72,18 @@ fn attempt_value(attempt: &AttemptStory) -> Value {
 
 fn parsed(text: &[u8]) -> Value {
     serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(text).into_owned()))
+}
+
+/// A sum as JSON: `calls`, `unpriced`, the counts, `cost` in whole units of the `currency`.
+pub(crate) fn usage_value(sum: &UsageSum, currency: Option<&str>) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("calls".to_owned(), json!(sum.calls));
+    shown.insert("unpriced".to_owned(), json!(sum.unpriced));
+    if let Value::Object(counts) = json!(sum.usage) {
+        shown.extend(counts);
+    }
+    if sum.usage.cost.is_some() {
+        shown.insert("currency".to_owned(), json!(currency));
+    }
+    shown
 }

@@ -14,6 +14,8 @@ use world::serving::{Serving, request, wait_for};
 const FLOW: &str = r#"
 incoming:
   rows: { subscriber: { type: inline, payloads: [{ n: 1, word: "SESAME" }, { n: 2, word: "SESAME" }] } }
+schedules:
+  nightly: { run: rows, cron: "15 2 * * *", time_zone: Europe/Amsterdam }
 outgoing:
   nothing: { publisher: { type: none } }
   broken: { transformers: [{ type: jq, filter: 'error("no: " + .word)' }], publisher: { type: none } }
@@ -23,12 +25,17 @@ routes:
 "#;
 
 /// Every route with the least role, and a path that fits it. Held against the router itself by a test beside that.
-const ROUTES: [(&str, &str, &str); 11] = [
+const ROUTES: [(&str, &str, &str); 16] = [
     ("GET", "/api/v1/me", "viewer"),
     ("GET", "/api/v1/tasks", "viewer"),
     ("GET", "/api/v1/tasks/1", "viewer"),
     ("POST", "/api/v1/tasks/999/decisions", "operator"),
     ("GET", "/api/v1/runs", "viewer"),
+    ("POST", "/api/v1/runs", "operator"),
+    ("GET", "/api/v1/schedules", "viewer"),
+    ("POST", "/api/v1/schedules/none/pause", "operator"),
+    ("POST", "/api/v1/schedules/none/resume", "operator"),
+    ("GET", "/api/v1/usage", "viewer"),
     ("GET", "/api/v1/definitions", "viewer"),
     ("GET", "/api/v1/definitions/routes/fine", "viewer"),
     ("GET", "/api/v1/people", "admin"),
@@ -86,7 +93,11 @@ fn every_route_asks_for_its_role() {
     for (method, path, role) in ROUTES {
         let needed = ROLES.iter().position(|one| *one == role).unwrap();
         for (caller, rank) in &callers {
-            let body = if method == "POST" { json!({ "decision": "retry" }) } else { Value::Null };
+            let body = match (method, path) {
+                ("POST", "/api/v1/runs") => json!({ "incoming": "none" }),
+                ("POST", _) => json!({ "decision": "retry" }),
+                _ => Value::Null,
+            };
             let (status, answer) = ask(&serving, caller, method, path, &body);
             match rank {
                 None => assert_eq!((status, &answer["code"]), (401, &json!("unauthorised")), "{method} {path}"),
@@ -99,9 +110,9 @@ fn every_route_asks_for_its_role() {
     }
     let audit = ask(&serving, &callers[6].0, "GET", "/api/v1/audit?what=denied&limit=1000", &Value::Null).1;
     let denied = audit["items"].as_array().unwrap();
-    // Those who are known and may not: on four admin routes five callers, on one operator route three; and two of whom
+    // Those who are known and may not: on four admin routes five callers, on four operator routes three; and two of whom
     // nothing counts any more, on all.
-    assert_eq!(denied.len(), 4 * 5 + 3 + 2 * ROUTES.len(), "{audit}");
+    assert_eq!(denied.len(), 4 * 5 + 4 * 3 + 2 * ROUTES.len(), "{audit}");
     assert!(denied.iter().all(|entry| entry["origin"] == "127.0.0.1"));
 }
 
@@ -208,6 +219,36 @@ fn tasks_are_listed_shown_and_decided_about() {
     assert_eq!((&runs["items"][0]["trigger"], &runs["items"][0]["tasks"]["finished"]), (&json!("cli"), &json!(3)));
     let (_, route) = get(&viewer, "/api/v1/definitions/routes/fine");
     assert_eq!(route["definition"]["incoming"], json!("rows"));
+    serving.stop();
+}
+
+#[test]
+fn runs_are_begun_and_schedules_paused() {
+    let world = World::new();
+    let serving = serve(&world);
+    let operator = person(&world, "otto", "operator", &[]);
+    let post = |path: &str, body: Value| ask(&serving, &operator, "POST", path, &body);
+    let get = |path: &str| ask(&serving, &operator, "GET", path, &Value::Null).1;
+    assert_eq!(post("/api/v1/runs", json!({ "incoming": "rwos" })).0, 404);
+    assert_eq!(post("/api/v1/runs", json!({ "incoming": "rows", "agian": true })).0, 422);
+    let (status, begun) = post("/api/v1/runs", json!({ "incoming": "rows", "again": true }));
+    assert_eq!((status, &begun["run"]), (202, &json!(2)));
+    wait_for("the run", || {
+        let runs = get("/api/v1/runs");
+        let run = &runs["items"][0];
+        assert_eq!(run["trigger"], json!("api otto"));
+        (run["tasks"] == json!({ "finished": 3, "failed": 2 })).then_some(())
+    });
+    let nightly = |schedules: &Value| schedules["items"][0].clone();
+    let listed = nightly(&get("/api/v1/schedules?next=3"));
+    assert_eq!((listed["next"].as_array().unwrap().len(), &listed["paused"]), (3, &Value::Null));
+    assert_eq!(post("/api/v1/schedules/nigthly/pause", Value::Null).0, 404);
+    let (status, paused) = post("/api/v1/schedules/nightly/pause", Value::Null);
+    assert_eq!((status, &paused["paused"]["by"]), (200, &json!("otto")));
+    let (_, resumed) = post("/api/v1/schedules/nightly/resume", Value::Null);
+    assert_eq!(resumed["paused"], Value::Null);
+    assert_eq!(get("/api/v1/usage?by=day")["items"], json!([]));
+    assert_eq!(ask(&serving, &operator, "GET", "/api/v1/usage?since=yesterday", &Value::Null).0, 400);
     serving.stop();
 }
 

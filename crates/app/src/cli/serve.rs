@@ -93,6 +93,7 @@ impl Serve {
             clock: parts.clock.clone(),
             standing: parts.standing.clone(),
             status: status.clone(),
+            parts: parts.clone(),
         };
         let (close, closing) = watch::channel(false);
         let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));

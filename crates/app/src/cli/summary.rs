@@ -1,7 +1,7 @@
 //! What a run came to.
 
 use super::Failure;
-use super::usage::{self, in_words};
+use super::usage::in_words;
 use crate::exit::Exit;
 use crate::print::{Printer, time};
 use engine::flow::PushTarget;
@@ -142,7 +142,7 @@ impl Summary {
         };
         json!({
             "run": self.run, "end": end, "due_at": due_at, "seconds": self.seconds, "states": by_state(&all),
-            "lanes": lanes, "usage": usage::as_json(&self.usage, Some(&self.currency)), "files": self.files,
+            "lanes": lanes, "usage": crate::story::usage_value(&self.usage, Some(&self.currency)), "files": self.files,
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{Context, Ended};
 use crate::exit::Exit;
+use crate::story::usage_value;
 use clap::{Args, ValueEnum};
 use model::Millis;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use store::{UsageBy, UsageSum};
 
 /// Arguments of `tramontane usage`.
@@ -57,7 +58,7 @@ impl Usage {
         if context.printer.json() {
             let row = |sum: &UsageSum| {
                 let mut shown = json!({ word: sum.name });
-                shown.as_object_mut().into_iter().for_each(|shown| shown.extend(as_json(sum, currency.as_deref())));
+                shown.as_object_mut().into_iter().for_each(|shown| shown.extend(usage_value(sum, currency.as_deref())));
                 shown
             };
             context.printer.value(&sums.iter().map(row).collect());
@@ -121,18 +122,4 @@ pub(super) fn in_words(sum: &UsageSum, currency: &str) -> String {
         true => cost,
         false => format!("{}; {cost}", counted.join(", ")),
     }
-}
-
-/// A sum as JSON: `calls`, `unpriced`, the counts, `cost` in whole units of the `currency`.
-pub(super) fn as_json(sum: &UsageSum, currency: Option<&str>) -> Map<String, Value> {
-    let mut shown = Map::new();
-    shown.insert("calls".to_owned(), json!(sum.calls));
-    shown.insert("unpriced".to_owned(), json!(sum.unpriced));
-    if let Value::Object(counts) = json!(sum.usage) {
-        shown.extend(counts);
-    }
-    if sum.usage.cost.is_some() {
-        shown.insert("currency".to_owned(), json!(currency));
-    }
-    shown
 }

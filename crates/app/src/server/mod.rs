@@ -9,7 +9,7 @@ mod webhooks;
 use axum::Router;
 use axum::routing::get;
 use engine::clock::Clock;
-use engine::{Standing, Status};
+use engine::{Parts, Standing, Status};
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) status: watch::Receiver<Status>,
+    /// What an engine is made of, to begin runs.
+    pub(crate) parts: Parts,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.

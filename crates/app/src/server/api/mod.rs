@@ -9,7 +9,9 @@ mod definitions;
 mod people;
 mod problem;
 mod runs;
+mod schedules;
 mod tasks;
+mod usage;
 
 pub(crate) use people::{person_value, token_value};
 
@@ -17,8 +19,10 @@ use super::Shared;
 use actor::Needs;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, any, delete, get, post};
+use model::Problem;
 use model::Role::{self, Admin, Operator, Viewer};
 use problem::Refused;
 
@@ -45,6 +49,11 @@ fn routes() -> Vec<Route> {
         route("GET", "/tasks/{id}", Viewer, get(tasks::show)),
         route("POST", "/tasks/{id}/decisions", Operator, post(tasks::decide)),
         route("GET", "/runs", Viewer, get(runs::list)),
+        route("POST", "/runs", Operator, post(runs::begin)),
+        route("GET", "/schedules", Viewer, get(schedules::list)),
+        route("POST", "/schedules/{name}/pause", Operator, post(schedules::pause)),
+        route("POST", "/schedules/{name}/resume", Operator, post(schedules::resume)),
+        route("GET", "/usage", Viewer, get(usage::sums)),
         route("GET", "/definitions", Viewer, get(definitions::list)),
         route("GET", "/definitions/{kind}/{name}", Viewer, get(definitions::show)),
         route("GET", "/people", Admin, get(people::list)),
@@ -63,7 +72,11 @@ pub(super) fn router(shared: &Shared) -> Router<Shared> {
     routes()
         .into_iter()
         .fold(Router::new(), add)
-        .route(&format!("{BASE}/{{*path}}"), axum::routing::any(nothing))
+        .route(&format!("{BASE}/{{*path}}"), any(nothing))
+        .method_not_allowed_fallback(|| async {
+            let problem = Problem::new("method_wrong", "this address has no such method");
+            Refused::new(StatusCode::METHOD_NOT_ALLOWED, problem)
+        })
         .layer(DefaultBodyLimit::max(LARGEST))
 }
 
@@ -84,6 +97,11 @@ mod tests {
                 "GET /tasks/{id} viewer",
                 "POST /tasks/{id}/decisions operator",
                 "GET /runs viewer",
+                "POST /runs operator",
+                "GET /schedules viewer",
+                "POST /schedules/{name}/pause operator",
+                "POST /schedules/{name}/resume operator",
+                "GET /usage viewer",
                 "GET /definitions viewer",
                 "GET /definitions/{kind}/{name} viewer",
                 "GET /people admin",

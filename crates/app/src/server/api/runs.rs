@@ -1,13 +1,16 @@
 //! Runs: what each trigger of an incoming did.
 
 use super::super::Shared;
+use super::actor::Actor;
 use super::problem::Refused;
 use super::tasks::{lane_named, lanes, wrong};
 use crate::print::time;
-use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use model::TaskKind;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use engine::{Engine, RunOptions};
+use model::{Problem, TaskKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -47,4 +50,45 @@ pub(super) async fn list(
         }));
     }
     Ok(Json(json!({ "items": items })))
+}
+
+/// A run that is wished for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    incoming: String,
+    /// Takes in at most this many payloads.
+    limit: Option<u64>,
+    /// Starts from the beginning instead of the cursor.
+    #[serde(default)]
+    again: bool,
+}
+
+/// Begins a run, or goes on with one that was interrupted while it took data in. The serving engine works on it.
+pub(super) async fn begin(
+    State(shared): State<Shared>,
+    Extension(actor): Extension<Actor>,
+    wish: Result<Json<Wish>, JsonRejection>,
+) -> Result<(StatusCode, Json<Value>), Refused> {
+    let Json(Wish { incoming, limit, again }) = wish?;
+    let engine = Engine::open(shared.parts.clone()).await.map_err(not_runnable)?;
+    let options = RunOptions { limit, again, trigger: format!("api {}", actor.name) };
+    let begun = engine.begin(&incoming, options).await.map_err(|problem| {
+        let status = if problem.code == "incoming_unknown" { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
+        Refused::new(status, problem)
+    })?;
+    shared.store.record(vec![actor.did("run.begin", format!("{incoming} {}", begun.run), shared.clock.now())]).await?;
+    shared.standing.call();
+    Ok((StatusCode::ACCEPTED, Json(json!({ "run": begun.run, "continued": begun.continued }))))
+}
+
+/// The definitions cannot be run as they are: the first reason, and how many there are.
+fn not_runnable(problems: Vec<Problem>) -> Refused {
+    let count = problems.len();
+    let first = problems.into_iter().next();
+    let mut problem = first.unwrap_or_else(|| Problem::new("definitions_wrong", "the definitions cannot be run"));
+    if count > 1 {
+        problem.reason = format!("{} (and {} more problems)", problem.reason, count - 1);
+    }
+    Refused::new(StatusCode::CONFLICT, problem)
 }
