@@ -12,6 +12,9 @@ use serde_json::json;
 use world::serving::{Serving, lines_so_far, wait_for};
 use world::{World, lines};
 
+/// Orders under way at most.
+const AHEAD: usize = 200;
+
 /// Tasks that are there, one in twenty of which is kept.
 fn tasks() -> usize {
     std::env::var("TRAMONTANE_RETENTION_TASKS").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
@@ -53,6 +56,7 @@ fn old_tasks_go_in_slices_while_new_ones_come() {
         let counted = world.run(&["tasks", "list", "--route", "rows", "--limit", "2000000", "--json"]).expect(0).json();
         counted.as_array().unwrap().len()
     };
+    let orders = world.path("orders.jsonl");
     let (mut accepted, mut latencies) = (0, Vec::new());
     while accepted < 200 || size() > full / 4 {
         let began = std::time::Instant::now();
@@ -61,10 +65,12 @@ fn old_tasks_go_in_slices_while_new_ones_come() {
         assert_eq!(status, 202, "nothing is refused while old tasks go");
         latencies.push(began.elapsed().as_millis());
         accepted += 1;
+        if accepted % AHEAD == 0 {
+            wait_for("orders", || (lines_so_far(&orders) + AHEAD >= accepted).then_some(()));
+        }
         assert!(accepted < 2_000_000, "the file is not given back: {} of {full} bytes", size());
     }
     wait_for("the end of retention", || (kept() == keep).then_some(()));
-    let orders = world.path("orders.jsonl");
     wait_for("every order", || (lines_so_far(&orders) == accepted).then_some(()));
     serving.stop();
     assert_eq!(lines(&orders).len(), accepted);

@@ -19,8 +19,10 @@ use super::Shared;
 use actor::Needs;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, any, delete, get, post};
 use model::Problem;
 use model::Role::{self, Admin, Operator, Viewer};
@@ -63,6 +65,14 @@ fn routes() -> Vec<Route> {
     ]
 }
 
+/// No cache keeps an answer, and nobody guesses what it might be.
+async fn private(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
 pub(super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, route: Route| {
         let needs = Needs { shared: shared.clone(), role: route.role };
@@ -78,6 +88,7 @@ pub(super) fn router(shared: &Shared) -> Router<Shared> {
             Refused::new(StatusCode::METHOD_NOT_ALLOWED, problem)
         })
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(map_response(private))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::Problem;
@@ -39,6 +39,9 @@ impl IntoResponse for Refused {
         });
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -58,18 +61,24 @@ impl From<StoreError> for Refused {
 
 impl From<QueryRejection> for Refused {
     fn from(rejection: QueryRejection) -> Self {
-        Self::new(rejection.status(), Problem::new("query_wrong", rejection.body_text()))
+        Self::new(rejection.status(), Problem::new("query_wrong", said(&rejection.body_text())))
     }
 }
 
 impl From<PathRejection> for Refused {
     fn from(rejection: PathRejection) -> Self {
-        Self::new(rejection.status(), Problem::new("path_wrong", rejection.body_text()))
+        Self::new(rejection.status(), Problem::new("path_wrong", said(&rejection.body_text())))
     }
 }
 
 impl From<JsonRejection> for Refused {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), Problem::new("body_wrong", rejection.body_text()))
+        Self::new(rejection.status(), Problem::new("body_wrong", said(&rejection.body_text())))
     }
+}
+
+/// What is wrong, without the words about how it was found.
+fn said(text: &str) -> String {
+    let found = ["Failed to deserialize query string: ", "Failed to deserialize the JSON body into the target type: "];
+    found.into_iter().find_map(|found| text.strip_prefix(found)).unwrap_or(text).to_owned()
 }
