@@ -35,7 +35,7 @@ pub trait Store: Send + Sync {
     async fn insert(&self, tasks: Vec<NewTask>, now: Millis) -> Result<Vec<Option<TaskId>>, StoreError>;
 
     /// Begins runs: each with its pull task, in one commit. `None` for each whose key exists. The pull tasks of one lane
-    /// are worked on one at a time.
+    /// are worked on one at a time, but for those of runs that are not `in_order`.
     async fn begin_runs(&self, runs: Vec<NewRun>) -> Result<Vec<Option<(RunId, TaskId)>>, StoreError>;
 
     /// Begins one run.

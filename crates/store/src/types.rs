@@ -63,6 +63,8 @@ pub struct NewRun {
     pub key: Option<String>,
     /// Name of the schedule and the time of the occurrence that this run is, seen to with the run.
     pub occurrence: Option<(String, Millis)>,
+    /// Its pull task waits for those of the lane that came before.
+    pub in_order: bool,
     /// Where another run of the lane has open tasks, the pull task is born `skipped` (`overlap`).
     pub unless_open: bool,
     /// The pull task is born `skipped`, and this says why.
@@ -74,7 +76,18 @@ impl NewRun {
     #[must_use]
     pub fn now(lane: LaneId, trigger: &str, at: Millis, payload: Bytes) -> Self {
         let trigger = trigger.to_owned();
-        Self { lane, trigger, at, due_at: at, payload, key: None, occurrence: None, unless_open: false, skipped: None }
+        Self {
+            lane,
+            trigger,
+            at,
+            due_at: at,
+            payload,
+            key: None,
+            occurrence: None,
+            in_order: true,
+            unless_open: false,
+            skipped: None,
+        }
     }
 }
 

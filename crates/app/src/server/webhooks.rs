@@ -85,6 +85,7 @@ async fn receive(
         }
     };
     let run = NewRun {
+        in_order: flow.keeps_order(),
         key: event.id.as_ref().map(|id| format!("webhook/{}/{id}", flow.lane.0)),
         ..NewRun::now(flow.lane, "webhook", now, json!({ "payload": payload }).to_string().into())
     };

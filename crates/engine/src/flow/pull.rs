@@ -119,6 +119,13 @@ impl PullFlow {
         self.chain.uses_storages() || self.feeds.iter().any(|feed| feed.chain.uses_storages())
     }
 
+    /// Whether what comes has to be taken in one after the other: a route keeps an order, or what is remembered of one
+    /// payload counts for the next.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        self.uses_storages() || self.feeds.iter().any(|feed| feed.order_by.is_some())
+    }
+
     /// Sends one payload through the incoming's and every route's transformers: which payloads go into which lane.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::pull_lane::PullLane;
 use super::settle::{Outcome, settle};
 use crate::crash;
 use crate::engine::Parts;
-use crate::flow::{Flows, PushFlow, PushTarget};
+use crate::flow::{Flows, PullSource, PushFlow, PushTarget};
 use model::{Millis, Problem, TaskId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -377,8 +377,12 @@ async fn renew(shared: Arc<Shared>) {
 /// How many tasks of a lane may be in hand.
 fn capacity(flows: &Flows, lane: LaneId) -> usize {
     match flows.pushes.get(&lane) {
-        // Pages of one incoming follow each other.
-        None => 1,
+        None => match flows.pulls.get(&lane).map(|flow| &flow.source) {
+            // Events do not wait for each other, unless they were begun so.
+            Some(PullSource::Webhook(_)) => AHEAD,
+            // Pages of one incoming follow each other.
+            _ => 1,
+        },
         Some(flow) => match &flow.target {
             PushTarget::Http(_) => AHEAD + 2 * flow.parallel as usize,
             PushTarget::Driver(target) => 2 * target.batch_limit(),

@@ -138,7 +138,7 @@ async fn begin_run(write: &mut Write, run: &NewRun) -> Result<Option<(RunId, Tas
         priority: 0,
         due_at: run.due_at,
         // Pages of one incoming follow each other, whoever pulls them.
-        order_key: Some(String::new()),
+        order_key: run.in_order.then(String::new),
         unique_key: run.key.clone(),
         state: if problem.is_some() { TaskState::Skipped } else { TaskState::New },
         payload: run.payload.clone(),

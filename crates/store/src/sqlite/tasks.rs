@@ -88,7 +88,7 @@ pub(super) fn begin_run(write: &mut Write<'_>, run: &NewRun) -> Result<Option<(R
         priority: 0,
         due_at: run.due_at,
         // Pages of one incoming follow each other, whoever pulls them.
-        order_key: Some(String::new()),
+        order_key: run.in_order.then(String::new),
         unique_key: run.key.clone(),
         state: if problem.is_some() { TaskState::Skipped } else { TaskState::New },
         payload: run.payload.clone(),

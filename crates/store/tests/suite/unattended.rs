@@ -130,3 +130,17 @@ pub(crate) async fn engines_know_of_each_other<F: Fixture>() {
     assert_eq!(seen(&attend("b", 0, NOW + 13, NOW + 13).await), [("a".to_owned(), 0)]);
     assert_eq!(attend("b", 0, NOW + 13, NOW).await.len(), 1);
 }
+
+pub(crate) async fn runs_wait_for_each_other_where_order_counts<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let begin = async |in_order| {
+        let run = NewRun { in_order, ..new_run(bench.push) };
+        bench.store().begin_run(run).await.unwrap().1
+    };
+    let (first, loose, second, other) = (begin(true).await, begin(false).await, begin(true).await, begin(false).await);
+    let claimed = claimable(&bench).await;
+    assert_eq!(claimed.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [first, loose, other]);
+    assert!(bench.start(claimed[0].1).await);
+    assert!(bench.finish(end(claimed[0].1, Next::Finished)).await);
+    assert_eq!(claimable(&bench).await[0].0, second);
+}
