@@ -25,7 +25,7 @@ routes:
 "#;
 
 /// Every route with the least role, and a path that fits it. Held against the router itself by a test beside that.
-const ROUTES: [(&str, &str, &str); 16] = [
+const ROUTES: [(&str, &str, &str); 18] = [
     ("GET", "/api/v1/me", "viewer"),
     ("GET", "/api/v1/tasks", "viewer"),
     ("GET", "/api/v1/tasks/1", "viewer"),
@@ -38,6 +38,8 @@ const ROUTES: [(&str, &str, &str); 16] = [
     ("GET", "/api/v1/usage", "viewer"),
     ("GET", "/api/v1/definitions", "viewer"),
     ("GET", "/api/v1/definitions/routes/fine", "viewer"),
+    ("GET", "/api/v1/operations", "viewer"),
+    ("GET", "/api/v1/operations/GET/Retrieve%20Model", "viewer"),
     ("GET", "/api/v1/people", "admin"),
     ("GET", "/api/v1/tokens", "admin"),
     ("DELETE", "/api/v1/tokens/999", "admin"),
@@ -249,6 +251,28 @@ fn runs_are_begun_and_schedules_paused() {
     assert_eq!(resumed["paused"], Value::Null);
     assert_eq!(get("/api/v1/usage?by=day")["items"], json!([]));
     assert_eq!(ask(&serving, &operator, "GET", "/api/v1/usage?since=yesterday", &Value::Null).0, 400);
+    serving.stop();
+}
+
+#[test]
+fn operations_are_found_and_each_shows_its_form() {
+    let world = World::new();
+    let serving = serve(&world);
+    let viewer = person(&world, "vera", "viewer", &[]);
+    let get = |path: &str| ask(&serving, &viewer, "GET", path, &Value::Null);
+    let (_, all) = get("/api/v1/operations");
+    let all = all["items"].as_array().unwrap();
+    assert_eq!(all.len(), 284);
+    for one in all {
+        let (method, title) = (one["method"].as_str().unwrap(), one["title"].as_str().unwrap());
+        let (status, form) = get(&format!("/api/v1/operations/{method}/{}", title.replace(' ', "%20")));
+        assert_eq!((status, &form["path"]), (200, &one["path"]), "{method} {title}");
+    }
+    let (_, found) = get("/api/v1/operations?method=delete&search=model");
+    assert!(found["items"].as_array().unwrap().iter().any(|one| one["title"] == "Delete Model"));
+    let (status, problem) = get("/api/v1/operations/DELETE/Delete%20Modell");
+    assert_eq!((status, &problem["hint"]), (404, &json!("did you mean \"Delete Model\"?")));
+    assert_eq!(get("/api/v1/operations?method=fetch").0, 400);
     serving.stop();
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
+use crate::operations::{search as search_operations, summary, whole};
 use clap::{Args, Subcommand};
 use connectors::mistral::catalogue::catalogue;
 use connectors::openapi::catalogue::{Catalogue, Entry, Method};
@@ -59,14 +60,7 @@ pub(crate) fn find<'a>(catalogue: &'a Catalogue, method: Option<Method>, title: 
 }
 
 fn list(context: &Context, catalogue: &Catalogue, method: Option<Method>, search: Option<&str>) {
-    let wanted = search.unwrap_or_default().to_lowercase();
-    let matches = |entry: &&Entry| {
-        method.is_none_or(|method| method == entry.method)
-            && [&entry.title, &entry.path, &entry.area, &entry.summary]
-                .iter()
-                .any(|text| text.to_lowercase().contains(&wanted))
-    };
-    let found: Vec<&Entry> = catalogue.operations.iter().filter(matches).collect();
+    let found = search_operations(catalogue, method, search.unwrap_or_default());
     if context.printer.json() {
         return context.printer.value(&found.iter().map(|entry| summary(entry)).collect());
     }
@@ -80,26 +74,8 @@ fn list(context: &Context, catalogue: &Catalogue, method: Option<Method>, search
     }
 }
 
-fn summary(entry: &Entry) -> Value {
-    json!({
-        "title": entry.title, "method": entry.method, "path": entry.path, "area": entry.area, "effect": entry.effect,
-        "summary": entry.summary, "credential": entry.credential, "paged": entry.paging.is_some(),
-        "stream": entry.stream, "deprecated": entry.deprecated, "replaced_by": entry.replaced_by,
-        "variants": entry.variants,
-    })
-}
-
 fn show(context: &Context, catalogue: &Catalogue, entry: &Entry) {
-    let body = entry.body.as_ref().map(
-        |body| json!({ "kind": body.kind, "required": body.required, "schema": catalogue.resolved(&body.schema) }),
-    );
-    let mut value = summary(entry);
-    value["parameters"] = json!(entry.parameters);
-    value["body"] = json!(body);
-    value["answers"] =
-        entry.answers.iter().map(|answer| json!({"status": answer.status, "media_type": answer.media_type})).collect();
-    value["paging"] = json!(entry.paging);
-    value["items"] = json!(entry.items);
+    let value = whole(catalogue, entry);
     if context.printer.json() {
         return context.printer.value(&value);
     }
@@ -123,7 +99,7 @@ fn show(context: &Context, catalogue: &Catalogue, entry: &Entry) {
     if let Some(paging) = &entry.paging {
         printer.data(&format!("\npaging {}", json!(paging)));
     }
-    if let Some(body) = &body {
-        printer.data(&format!("\nbody\n{}", serde_json::to_string_pretty(body).unwrap_or_default()));
+    if !value["body"].is_null() {
+        printer.data(&format!("\nbody\n{}", serde_json::to_string_pretty(&value["body"]).unwrap_or_default()));
     }
 }

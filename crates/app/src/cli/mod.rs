@@ -26,6 +26,8 @@ mod tasks;
 mod usage;
 mod webhooks;
 
+pub(crate) use entities::method;
+
 use crate::exit::Exit;
 use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};

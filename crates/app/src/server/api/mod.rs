@@ -6,6 +6,7 @@
 mod actor;
 mod audit;
 mod definitions;
+mod operations;
 mod people;
 mod problem;
 mod runs;
@@ -58,6 +59,8 @@ fn routes() -> Vec<Route> {
         route("GET", "/usage", Viewer, get(usage::sums)),
         route("GET", "/definitions", Viewer, get(definitions::list)),
         route("GET", "/definitions/{kind}/{name}", Viewer, get(definitions::show)),
+        route("GET", "/operations", Viewer, get(operations::list)),
+        route("GET", "/operations/{method}/{title}", Viewer, get(operations::show)),
         route("GET", "/people", Admin, get(people::list)),
         route("GET", "/tokens", Admin, get(people::tokens)),
         route("DELETE", "/tokens/{id}", Admin, delete(people::delete_token)),
@@ -115,6 +118,8 @@ mod tests {
                 "GET /usage viewer",
                 "GET /definitions viewer",
                 "GET /definitions/{kind}/{name} viewer",
+                "GET /operations viewer",
+                "GET /operations/{method}/{title} viewer",
                 "GET /people admin",
                 "GET /tokens admin",
                 "DELETE /tokens/{id} admin",
