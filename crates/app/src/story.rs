@@ -1,10 +1,10 @@
-//! Tasks and what calls used as JSON, the same for the CLI and the API.
+//! Tasks, entries of storages and what calls used as JSON, the same for the CLI and the API.
 
 use crate::print::time;
 use model::TaskKind;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
-use store::{AttemptStory, Lane, LaneId, TaskRow, TaskStory, UsageSum};
+use store::{AttemptStory, Entry, Lane, LaneId, TaskRow, TaskStory, UsageSum};
 
 /// Names of lanes by their numbers.
 pub(crate) type Lanes = HashMap<LaneId, Lane>;
@@ -86,4 +86,15 @@ pub(crate) fn usage_value(sum: &UsageSum, currency: Option<&str>) -> Map<String,
         shown.insert("currency".to_owned(), json!(currency));
     }
     shown
+}
+
+/// An entry of a storage.
+pub(crate) fn entry_value(entry: &Entry) -> Value {
+    json!({
+        "key": entry.key,
+        "value": serde_json::from_slice::<Value>(&entry.value).unwrap_or_default(),
+        "written_at": time(entry.at),
+        "expires_at": entry.expires_at.map(time),
+        "version": entry.version,
+    })
 }

@@ -25,7 +25,7 @@ routes:
 "#;
 
 /// Every route with the least role, and a path that fits it. Held against the router itself by a test beside that.
-const ROUTES: [(&str, &str, &str); 18] = [
+const ROUTES: [(&str, &str, &str); 20] = [
     ("GET", "/api/v1/me", "viewer"),
     ("GET", "/api/v1/tasks", "viewer"),
     ("GET", "/api/v1/tasks/1", "viewer"),
@@ -35,6 +35,8 @@ const ROUTES: [(&str, &str, &str); 18] = [
     ("GET", "/api/v1/schedules", "viewer"),
     ("POST", "/api/v1/schedules/none/pause", "operator"),
     ("POST", "/api/v1/schedules/none/resume", "operator"),
+    ("GET", "/api/v1/storages", "viewer"),
+    ("GET", "/api/v1/storages/seen", "viewer"),
     ("GET", "/api/v1/usage", "viewer"),
     ("GET", "/api/v1/definitions", "viewer"),
     ("GET", "/api/v1/definitions/routes/fine", "viewer"),
@@ -251,6 +253,30 @@ fn runs_are_begun_and_schedules_paused() {
     assert_eq!(resumed["paused"], Value::Null);
     assert_eq!(get("/api/v1/usage?by=day")["items"], json!([]));
     assert_eq!(ask(&serving, &operator, "GET", "/api/v1/usage?since=yesterday", &Value::Null).0, 400);
+    serving.stop();
+}
+
+#[test]
+fn entries_of_storages_are_shown_to_those_who_may_see_data() {
+    let world = World::new();
+    let serving = serve(&world);
+    world.write("more.yaml", "storages:\n  seen: {}\n");
+    world.run(&["apply", "more.yaml"]).expect(0);
+    for key in ["a", "b", "c"] {
+        world.run(&["storages", "set", "seen", key, "\"SESAME\""]).expect(0);
+    }
+    let vera = person(&world, "vera", "viewer", &[]);
+    let get = |path: &str| ask(&serving, &vera, "GET", path, &Value::Null);
+    assert_eq!(get("/api/v1/storages").1["items"], json!([{ "name": "seen", "entries": 3 }]));
+    let (_, first) = get("/api/v1/storages/seen?limit=2");
+    let keys =
+        |page: &Value| page["items"].as_array().unwrap().iter().map(|one| one["key"].clone()).collect::<Vec<_>>();
+    assert_eq!((keys(&first), &first["next"]), (vec![json!("a"), json!("b")], &json!("b")));
+    assert_eq!(keys(&get("/api/v1/storages/seen?limit=2&cursor=b").1), [json!("c")]);
+    assert_eq!(get("/api/v1/storages/seen?search=nothing").1["items"], json!([]));
+    world.run(&["people", "add", "vera", "--role", "viewer", "--no-payloads"]).expect(0);
+    let (status, answer) = get("/api/v1/storages/seen");
+    assert_eq!((status, answer.to_string().contains("SESAME")), (403, false));
     serving.stop();
 }
 

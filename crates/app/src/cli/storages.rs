@@ -4,6 +4,7 @@ use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::settings;
+use crate::story::entry_value;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use model::storages::{LARGEST_VALUE, LONGEST_KEY};
@@ -152,7 +153,7 @@ async fn show(context: &Context, filter: EntryFilter) -> Ended {
     let limit = filter.limit as usize;
     let entries = store.find_entries(filter, now).await?;
     if context.printer.json() {
-        context.printer.value(&json!(entries.iter().map(as_json).collect::<Vec<_>>()));
+        context.printer.value(&json!(entries.iter().map(entry_value).collect::<Vec<_>>()));
         return Ok(Exit::Done);
     }
     let row = |entry: &Entry| {
@@ -167,16 +168,6 @@ async fn show(context: &Context, filter: EntryFilter) -> Ended {
     Ok(Exit::Done)
 }
 
-fn as_json(entry: &Entry) -> Value {
-    json!({
-        "key": entry.key,
-        "value": serde_json::from_slice::<Value>(&entry.value).unwrap_or_default(),
-        "written_at": time(entry.at),
-        "expires_at": entry.expires_at.map(time),
-        "version": entry.version,
-    })
-}
-
 async fn get(context: &Context, of: EntryKey) -> Ended {
     let store = context.read_store().await?;
     let now = settings::clock().now();
@@ -187,7 +178,7 @@ async fn get(context: &Context, of: EntryKey) -> Ended {
         return Err(Failure::refused(vec![problem.hint(hint)]));
     };
     if context.printer.json() {
-        context.printer.value(&as_json(&entry));
+        context.printer.value(&entry_value(&entry));
     } else {
         context.printer.data(&String::from_utf8_lossy(&entry.value));
     }

@@ -11,6 +11,7 @@ mod people;
 mod problem;
 mod runs;
 mod schedules;
+mod storages;
 mod tasks;
 mod usage;
 
@@ -56,6 +57,8 @@ fn routes() -> Vec<Route> {
         route("GET", "/schedules", Viewer, get(schedules::list)),
         route("POST", "/schedules/{name}/pause", Operator, post(schedules::pause)),
         route("POST", "/schedules/{name}/resume", Operator, post(schedules::resume)),
+        route("GET", "/storages", Viewer, get(storages::list)),
+        route("GET", "/storages/{name}", Viewer, get(storages::entries)),
         route("GET", "/usage", Viewer, get(usage::sums)),
         route("GET", "/definitions", Viewer, get(definitions::list)),
         route("GET", "/definitions/{kind}/{name}", Viewer, get(definitions::show)),
@@ -115,6 +118,8 @@ mod tests {
                 "GET /schedules viewer",
                 "POST /schedules/{name}/pause operator",
                 "POST /schedules/{name}/resume operator",
+                "GET /storages viewer",
+                "GET /storages/{name} viewer",
                 "GET /usage viewer",
                 "GET /definitions viewer",
                 "GET /definitions/{kind}/{name} viewer",
