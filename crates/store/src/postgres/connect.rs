@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// One for each version of the store, in order.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/postgres/0001_first.sql"),
     include_str!("../../migrations/postgres/0002_unattended.sql"),
     include_str!("../../migrations/postgres/0003_keep.sql"),
     include_str!("../../migrations/postgres/0004_engines.sql"),
     include_str!("../../migrations/postgres/0005_people.sql"),
+    include_str!("../../migrations/postgres/0006_server.sql"),
 ];
 /// The newest version of the store that we know.
 const KNOWN: i64 = MIGRATIONS.len() as i64;

@@ -11,12 +11,13 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 /// One for each version of the store, in order.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../../migrations/sqlite/0001_first.sql"),
     include_str!("../../migrations/sqlite/0002_unattended.sql"),
     include_str!("../../migrations/sqlite/0003_keep.sql"),
     include_str!("../../migrations/sqlite/0004_engines.sql"),
     include_str!("../../migrations/sqlite/0005_people.sql"),
+    include_str!("../../migrations/sqlite/0006_server.sql"),
 ];
 /// The newest version of the store that we know.
 pub(super) const KNOWN: i64 = MIGRATIONS.len() as i64;
