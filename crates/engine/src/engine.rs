@@ -1,7 +1,7 @@
 //! The engine: definitions compiled, a store to work on, and what moves the tasks.
 
 use crate::clock::Clock;
-use crate::definitions::from_stored;
+use crate::definitions::{from_stored, used_secrets};
 use crate::definitions::variables::Variables;
 use crate::flow::{self, Flows, PullSource};
 use crate::random::Random;
@@ -87,6 +87,7 @@ impl Engine {
         let one = |error: store::StoreError| vec![error.problem()];
         let (revision, stored) = parts.store.definitions().await.map_err(one)?;
         let definitions = from_stored(&stored)?;
+        parts.variables.refresh(&used_secrets(&stored).into_keys().collect()).await?;
         let pulls = definitions.incoming.keys().map(|name| (TaskKind::Pull, name.clone()));
         let pushes = definitions.routes.keys().map(|name| (TaskKind::Push, name.clone()));
         let names: Vec<(TaskKind, String)> = pulls.chain(pushes).collect();

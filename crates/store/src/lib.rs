@@ -19,6 +19,7 @@ mod misfit;
 pub mod people;
 pub mod postgres;
 pub mod seal;
+pub mod secrets;
 pub mod sqlite;
 pub mod types;
 
@@ -30,5 +31,6 @@ pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
+pub use secrets::{NewSecret, Sealing, Secrets, StoredSecret};
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;

@@ -5,6 +5,7 @@ use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
 use super::live::Page;
+use super::redact::Redaction;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
@@ -86,6 +87,7 @@ pub struct Client {
     base: String,
     host: String,
     http: reqwest::Client,
+    redaction: Redaction,
     keys: Keys,
     key_styles: KeyStyles,
     first_byte: Duration,
@@ -123,6 +125,7 @@ impl Client {
             base: url.as_str().trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
             http: build(definition)?,
+            redaction: Redaction::of(&keys),
             keys,
             key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
@@ -167,7 +170,19 @@ impl Client {
     }
 
     /// Sends a request once and reads its answer under the caps. `files` has what forms name, and keeps what an answer is.
+    /// A key that the service repeats is not in what is returned.
     pub async fn exchange(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+    ) -> Exchanged {
+        let exchanged = self.send(request, credential, request_id, files).await;
+        self.redaction.exchanged(exchanged)
+    }
+
+    async fn send(
         &self,
         request: &HttpRequest,
         credential: Credential,
@@ -265,7 +280,7 @@ impl Client {
     async fn read(&self, mut response: reqwest::Response, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
-            true => Body::File(Keeping::start(files.clone(), self.max_file)),
+            true => Body::File(Keeping::start(files.clone(), self.max_file, self.redaction.clone())),
             false => Body::Held(Held::new(self.max_answer)),
         };
         // JSON and streams tell by themselves whether they are whole; a file does not.

@@ -17,6 +17,7 @@ mod prune;
 mod queries;
 mod rows;
 mod schedules;
+mod secrets;
 mod server;
 mod starts;
 mod tally;

@@ -18,6 +18,7 @@ mod queries;
 mod readers;
 mod rows;
 mod schedules;
+mod secrets;
 mod tally;
 mod tasks;
 mod text;
