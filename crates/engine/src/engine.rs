@@ -1,8 +1,8 @@
 //! The engine: definitions compiled, a store to work on, and what moves the tasks.
 
 use crate::clock::Clock;
-use crate::definitions::{from_stored, used_secrets};
 use crate::definitions::variables::Variables;
+use crate::definitions::{from_stored, used_secrets};
 use crate::flow::{self, Flows, PullSource};
 use crate::random::Random;
 use crate::schedule::Ticker;

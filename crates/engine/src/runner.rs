@@ -74,6 +74,8 @@ impl Runner {
     /// goes on.
     pub async fn run(mut self) -> Result<(), Vec<Problem>> {
         let mut changes = self.parts.standing.changes();
+        // Asked for before they are read: what changes meanwhile is read again.
+        let secrets = self.secrets().await.unwrap_or(0);
         let mut engine = Arc::new(Engine::open(self.parts.clone()).await?);
         // Ends with this function.
         let mut keeping = JoinSet::new();
@@ -87,7 +89,7 @@ impl Runner {
             }
             let mut shift = self.begin(&engine);
             // The newest revision that was looked at: one that cannot be run is not tried again and again.
-            let mut tried = engine.flows().revision;
+            let mut tried = (engine.flows().revision, secrets);
             loop {
                 match self.next_event(&engine, &mut shift, &mut changes, &mut tried).await {
                     Event::Stop => {
@@ -133,15 +135,15 @@ impl Runner {
         engine: &Engine,
         shift: &mut Shift,
         changes: &mut watch::Receiver<()>,
-        tried: &mut i64,
+        tried: &mut (i64, i64),
     ) -> Event {
         let mut stop = self.options.stop.clone();
         let ticker = Ticker::new(self.parts.clone(), engine.flows().clone());
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
             _ = changes.changed() => Event::Definitions,
-            revision = self.newer_definitions(*tried) => {
-                *tried = revision;
+            newer = self.newer_definitions(*tried) => {
+                *tried = newer;
                 Event::Definitions
             }
             ended = &mut shift.work => match ended {
@@ -153,18 +155,24 @@ impl Runner {
         }
     }
 
-    /// Returns when others have applied newer definitions than these, with their revision. Where only this process
-    /// writes, never.
-    async fn newer_definitions(&self, than: i64) -> i64 {
+    /// Returns when others have applied newer definitions or set other secrets than these, with the revisions of both.
+    /// Where only this process writes, never.
+    async fn newer_definitions(&self, than: (i64, i64)) -> (i64, i64) {
         loop {
             self.pause(LOOK).await;
             if self.parts.store.is_shared()
                 && let Ok((revision, _)) = self.parts.store.definitions().await
-                && revision != than
+                && let Some(secrets) = self.secrets().await
+                && (revision, secrets) != than
             {
-                return revision;
+                return (revision, secrets);
             }
         }
+    }
+
+    /// The revision of secrets; `None` where the store does not say.
+    async fn secrets(&self) -> Option<i64> {
+        self.parts.store.sealing().await.ok().map(|sealing| sealing.map_or(0, |sealing| sealing.revision))
     }
 
     /// Settles what engines on other machines left behind, for ever.

@@ -5,7 +5,7 @@ use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
 use crate::server::{self, control};
-use crate::settings::{self, Environment};
+use crate::settings;
 use clap::Args;
 use engine::random::Seeded;
 use engine::{Engine, Parts, Runner, RunnerOptions, Standing, Status, Until, WorkEnd, WorkOptions};
@@ -45,13 +45,14 @@ impl Serve {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         let prices = prices::in_use(&context.data())?;
         let store = context.own_store().await?;
+        context.keys.check(store.as_ref()).await.map_err(|problem| Failure::refused(vec![problem]))?;
         prices::agree(store.as_ref(), &prices).await?;
         let parts = Parts {
             store: store.clone(),
             registry: parts::registry(prices),
             clock: settings::clock_of(&store).await?,
             random: Arc::new(Seeded::from_process()),
-            variables: Arc::new(Environment::default()),
+            variables: Arc::new(context.environment(&store)),
             standing: Arc::new(Standing::default()),
         };
         if self.once { self.once(context, parts).await } else { self.serve(context, parts).await }
@@ -94,6 +95,7 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            keys: context.keys.clone(),
         };
         let (close, closing) = watch::channel(false);
         let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));

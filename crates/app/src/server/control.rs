@@ -3,6 +3,7 @@
 //! Whoever may open the folder may use it: both are for its owner alone.
 
 use super::Shared;
+use crate::keys::Change;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -11,8 +12,9 @@ use model::{Millis, Problem, TaskId, TaskKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use store::seal::KeyId;
 use store::{
-    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, Person, Store, StoreError,
+    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, NewSecret, Person, StoreError,
 };
 
 /// Where the socket is.
@@ -42,6 +44,19 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    WriteSecret { new: NewSecret, audit: AuditEntry },
+    DeleteSecret { name: String, audit: AuditEntry },
+    Reseal { from: KeyId, to: KeyId, audit: AuditEntry },
+}
+
+impl Ask {
+    /// Whether what runs is to be compiled anew.
+    fn changes_definitions(&self) -> bool {
+        matches!(
+            self,
+            Self::ChangeDefinitions { .. } | Self::WriteSecret { .. } | Self::DeleteSecret { .. } | Self::Reseal { .. }
+        )
+    }
 }
 
 /// What is answered: the value, or why not.
@@ -66,8 +81,8 @@ pub(crate) fn router(shared: Shared) -> Router {
 }
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
-    let definitions = matches!(ask, Ask::ChangeDefinitions { .. });
-    let told = match carry_out(shared.store.as_ref(), ask).await {
+    let definitions = ask.changes_definitions();
+    let told = match carry_out(&shared, ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
         Err(error) => Told::Problem(error.problem()),
@@ -79,7 +94,8 @@ async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCo
     (StatusCode::OK, Json(told))
 }
 
-async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
+async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
+    let store = shared.store.as_ref();
     Ok(match ask {
         Ask::Decide { tasks, decided } => {
             let results = store.decide(tasks, decided).await?;
@@ -104,5 +120,11 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::WriteSecret { new, audit } => json!(store.write_secret(new, audit).await?),
+        Ask::DeleteSecret { name, audit } => json!(store.delete_secret(name, audit).await?),
+        Ask::Reseal { from, to, audit } => {
+            let Change { from, to } = shared.keys.both(from, to).await.map_err(StoreError::Refused)?;
+            json!(store.reseal(from, to, audit).await?)
+        }
     })
 }

@@ -6,6 +6,7 @@ mod health;
 mod listen;
 mod webhooks;
 
+use crate::keys::Keys;
 use axum::Router;
 use axum::routing::get;
 use engine::clock::Clock;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// The key that the store is sealed with.
+    pub(crate) keys: Arc<Keys>,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.

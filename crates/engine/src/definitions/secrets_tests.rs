@@ -23,7 +23,10 @@ fn change(name: &str, body: Option<&Value>) -> DefinitionChange {
 fn each_use_of_a_secret_is_named() {
     let mut all = stored(&[
         ("a", client("https://a", "${secret:ONE}")),
-        ("b", json!({ "base_uri": "https://b", "api_key": "x${secret:ONE}-${secret:TWO}", "admin_key": "$${secret:NO}" })),
+        (
+            "b",
+            json!({ "base_uri": "https://b", "api_key": "x${secret:ONE}-${secret:TWO}", "admin_key": "$${secret:NO}" }),
+        ),
     ]);
     let hook = json!({ "subscriber": { "type": "webhook", "token": "${secret:TWO}" } });
     all.push(StoredDefinition { kind: "incoming".into(), name: "hook".into(), body: hook.to_string(), revision: 1 });
@@ -36,7 +39,8 @@ fn each_use_of_a_secret_is_named() {
 /// What is stored: one client `a` at `https://a.example/v1` with `${secret:KEY}`, another `o` with a key in the open.
 #[test]
 fn a_key_stays_with_its_host() {
-    let stored = stored(&[("a", client("https://a.example/v1", "${secret:KEY}")), ("o", client("https://o.example", "sk-1"))]);
+    let stored =
+        stored(&[("a", client("https://a.example/v1", "${secret:KEY}")), ("o", client("https://o.example", "sk-1"))]);
     // The name of a client, where it leads, its key; whether the key leaves its host, and whether it had one.
     let table = [
         ("a", "https://a.example/v2", "${secret:KEY}", None),

@@ -33,7 +33,8 @@ fn a_repeated_key_is_taken_out_however_it_is_written() {
     let quoted = serde_json::to_string(KEY).unwrap();
     let percent: String = url::form_urlencoded::byte_serialize(KEY.as_bytes()).collect();
     let hex: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut written = vec![KEY.to_owned(), quoted.trim_matches('"').to_owned(), percent, hex.clone(), hex.to_uppercase()];
+    let mut written =
+        vec![KEY.to_owned(), quoted.trim_matches('"').to_owned(), percent, hex.clone(), hex.to_uppercase()];
     for before in ["", "Bearer ", "key:", "user:", "ab", "abc"] {
         for behind in ["", "1", "12", "123"] {
             let text = format!("{before}{KEY}{behind}");

@@ -58,8 +58,7 @@ pub(crate) async fn secrets_are_kept_and_recorded<F: Fixture>() {
     assert!(store.sealing().await.unwrap().unwrap().revision > 3, "who holds values sees that they changed");
     let recorded = store.find_audit(AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
     let recorded: Vec<_> = recorded.iter().map(|entry| (entry.what.as_str(), entry.at)).collect();
-    let expected =
-        [("secret.delete", NOW + 3), ("secret.set", NOW + 2), ("secret.set", NOW + 1), ("secret.set", NOW)];
+    let expected = [("secret.delete", NOW + 3), ("secret.set", NOW + 2), ("secret.set", NOW + 1), ("secret.set", NOW)];
     assert_eq!(recorded, expected);
 
     let bench = bench.kill().await;
