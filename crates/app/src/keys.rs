@@ -166,12 +166,19 @@ impl Keys {
         first.ok_or_else(|| Problem::new("store_key_missing", format!("{} has no key", self.origin())).hint(HINT))
     }
 
-    /// The keys of a change that another process began or asks for.
+    /// The keys of a change that another process asks for.
     ///
     /// # Errors
-    /// `store_key_missing`, `store_key_wrong`: the source here does not have both.
+    /// `store_key_missing`, `store_key_wrong`; `store_key_single` where the source here does not have the new one.
     pub(crate) async fn both(&self, from: KeyId, to: KeyId) -> Result<Change, Problem> {
-        Ok(Change { from: self.find(from).await?, to: self.find(to).await? })
+        let from = self.find(from).await?;
+        let to = self.find(to).await.map_err(|_| {
+            let reason =
+                format!("the engine that holds the store has its key from {}, and not the new one", self.origin());
+            Problem::new("store_key_single", reason)
+                .hint("start it with both keys, or stop it while the key is changed")
+        })?;
+        Ok(Change { from, to })
     }
 
     /// Lets nobody else change the key of this file meanwhile.

@@ -98,7 +98,7 @@ pub(crate) async fn delete(store: &dyn Store, name: &str, force: bool, audit: Au
     }
 }
 
-fn unknown(name: &str, listed: &[Listed]) -> StoreError {
+pub(crate) fn unknown(name: &str, listed: &[Listed]) -> StoreError {
     let mut problem = Problem::new("secret_unknown", format!("there is no stored secret \"{}\"", name.escape_debug()));
     problem.hint = suggest::hint(name, listed.iter().map(|secret| secret.name.as_str()));
     StoreError::Refused(problem)

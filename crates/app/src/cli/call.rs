@@ -10,7 +10,8 @@ use crate::settings::{self, ADMIN_KEY, API_KEY, USER_KEY};
 use clap::Args;
 use connectors::mistral::prices::Prices;
 use connectors::openapi::catalogue::Method;
-use engine::definitions::from_stored;
+use engine::definitions::variables::Variables as _;
+use engine::definitions::{from_stored, used_secrets};
 use engine::exchange::{Client, Exchanged, Files};
 use engine::flow::open_client;
 use model::definition::HttpClient;
@@ -23,7 +24,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use store::UsageSum;
+use store::{Store, UsageSum};
 
 /// Where the service is.
 const BASE_URI: &str = "https://api.mistral.ai";

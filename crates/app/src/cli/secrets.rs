@@ -14,7 +14,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use store::{AuditEntry, Store, StoreError, crash};
+use store::{AuditEntry, StoreError, crash};
 
 /// Arguments of `tramontane secrets`.
 #[derive(Debug, Args)]

@@ -8,17 +8,17 @@ use std::path::Path;
 
 /// Everything that is searched, by the place that it is from.
 #[derive(Default)]
-pub struct Haystack(BTreeMap<String, Vec<u8>>);
+pub(crate) struct Haystack(BTreeMap<String, Vec<u8>>);
 
 impl Haystack {
-    pub fn add(&mut self, place: &str, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, place: &str, bytes: &[u8]) {
         let kept = self.0.entry(place.to_owned()).or_default();
         kept.extend_from_slice(bytes);
         kept.push(b'\n');
     }
 
     /// Every file of a folder, as it is on the disk.
-    pub fn add_folder(&mut self, folder: &Path) {
+    pub(crate) fn add_folder(&mut self, folder: &Path) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
@@ -29,20 +29,20 @@ impl Haystack {
         }
     }
 
-    pub fn has(&self, place: &str, text: &str) -> bool {
+    pub(crate) fn has(&self, place: &str, text: &str) -> bool {
         self.0.iter().any(|(name, bytes)| name.contains(place) && find(bytes, text.as_bytes()))
     }
 
-    pub fn places(&self) -> usize {
+    pub(crate) fn places(&self) -> usize {
         self.0.len()
     }
 
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.0.values().map(Vec::len).sum()
     }
 
     /// Where which value is, and how it is written there.
-    pub fn hits(&self, values: &[(String, String)]) -> Vec<String> {
+    pub(crate) fn hits(&self, values: &[(String, String)]) -> Vec<String> {
         let mut hits = Vec::new();
         for (kind, value) in values {
             for (form, needle) in forms(value) {
@@ -62,7 +62,7 @@ fn find(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Percent-encoded, as in a URL.
-pub fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
         .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

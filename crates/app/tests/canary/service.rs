@@ -10,8 +10,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub struct Service {
-    pub url: String,
+pub(crate) struct Service {
+    pub(crate) url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
@@ -25,7 +25,7 @@ struct Asked {
 
 impl Service {
     /// Starts one that adds a mark to what it says.
-    pub fn start(mark: &'static str) -> Self {
+    pub(crate) fn start(mark: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::<Mutex<Vec<String>>>::default();
@@ -45,7 +45,7 @@ impl Service {
     }
 
     /// Every request that came, whole.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
