@@ -32,7 +32,8 @@ pub(super) async fn list(
     if !(1..=1_000).contains(&limit) {
         return Err(wrong("limit is 1 to 1000"));
     }
-    let page = shared.store.find_audit(AuditFilter { before: cursor, who, what, limit }).await?;
+    let page =
+        shared.store.find_audit(AuditFilter { before: cursor, who, what, limit, ..AuditFilter::default() }).await?;
     let next = (page.len() == limit as usize).then(|| page.last().map(|entry| entry.id.to_string())).flatten();
     let items = page.iter().map(|entry| {
         let details = entry.details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
