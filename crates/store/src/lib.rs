@@ -18,6 +18,7 @@ mod lost;
 mod misfit;
 pub mod people;
 pub mod postgres;
+pub mod seal;
 pub mod settings;
 pub mod sign_in;
 pub mod sqlite;
