@@ -19,6 +19,8 @@ mod misfit;
 pub mod people;
 pub mod postgres;
 pub mod seal;
+pub mod settings;
+pub mod sign_in;
 pub mod sqlite;
 pub mod types;
 
@@ -30,5 +32,7 @@ pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
+pub use settings::Settings;
+pub use sign_in::{Credentials, Factor, LinkUse, NewLink, NewSession, Session, SignIn, SignedIn, WaysIn};
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::{
-    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, Person, Store, StoreError,
+    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person, Store,
+    StoreError,
 };
 
 /// Where the socket is.
@@ -42,6 +43,11 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    SetPassword { name: String, hash: String, audit: AuditEntry },
+    AddLink { link: NewLink, audit: AuditEntry },
+    EndSession { id: i64, audit: AuditEntry },
+    RemoveFactor { name: String, audit: AuditEntry },
+    SetSetting { name: String, value: String, audit: AuditEntry },
 }
 
 /// What is answered: the value, or why not.
@@ -104,5 +110,10 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
+        Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),
+        Ask::EndSession { id, audit } => json!(store.end_session(id, audit).await?),
+        Ask::RemoveFactor { name, audit } => json!(store.remove_factor(name, audit).await?),
+        Ask::SetSetting { name, value, audit } => json!(store.set_setting(name, value, audit).await?),
     })
 }

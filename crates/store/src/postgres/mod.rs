@@ -18,6 +18,8 @@ mod queries;
 mod rows;
 mod schedules;
 mod server;
+mod settings;
+mod sign_in;
 mod starts;
 mod tally;
 mod tasks;

@@ -18,6 +18,8 @@ mod queries;
 mod readers;
 mod rows;
 mod schedules;
+mod settings;
+mod sign_in;
 mod tally;
 mod tasks;
 mod text;

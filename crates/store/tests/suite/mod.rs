@@ -9,6 +9,7 @@ pub(crate) mod entries;
 pub(crate) mod histories;
 pub(crate) mod keep;
 pub(crate) mod people;
+pub(crate) mod sign_in;
 pub(crate) mod tasks;
 pub(crate) mod unattended;
 
@@ -36,6 +37,8 @@ pub(crate) trait Fixture: Sized {
     async fn kill(self) -> Self;
     /// Loses every blob.
     fn lose_blobs(&self);
+    /// Runs a statement behind the store's back; what the database says where it refuses.
+    fn run(&self, sql: &str) -> Result<(), String>;
 }
 
 /// Expands every test of the suite for a fixture.
@@ -54,7 +57,11 @@ macro_rules! on {
                 a_handed_back_interruption_is_not_forgotten;
             decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew,
                 an_edit_keeps_what_was_before;
-            access: people_and_their_tokens_are_kept, what_was_done_is_recorded_once_and_in_order;
+            access: people_and_their_tokens_are_kept, what_was_done_is_recorded_once_and_in_order,
+                what_was_done_is_found_by_what_is_asked, what_was_done_stays, there_is_always_an_administrator;
+            sign_in: a_password_ends_what_was_begun_before_it, a_link_counts_once, the_first_administrator_is_made_once,
+                sessions_are_kept_until_they_end, a_factor_is_asked_for_once_it_is_confirmed, steps_and_codes_count_once,
+                a_setting_is_kept;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
