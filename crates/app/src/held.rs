@@ -1,5 +1,6 @@
 //! A store that another process holds: read here, written there.
 
+mod runs;
 mod sign_in;
 
 use crate::server::control::{Ask, LARGEST, Told, socket};

@@ -19,4 +19,4 @@ pub(crate) use store::crash;
 pub use engine::{Begun, Engine, Parts, RunOptions};
 pub use runner::{Runner, RunnerOptions, Status};
 pub use standing::Standing;
-pub use work::{Until, WorkEnd, WorkOptions, from_answer};
+pub use work::{Until, WorkEnd, WorkOptions, asked, from_answer};

@@ -8,6 +8,7 @@
 
 mod admission;
 mod answered;
+pub mod asked;
 mod conclude;
 mod dispatch;
 mod driver_lane;

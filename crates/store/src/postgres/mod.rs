@@ -16,6 +16,7 @@ mod people;
 mod prune;
 mod queries;
 mod rows;
+mod runs;
 mod schedules;
 mod server;
 mod settings;

@@ -17,6 +17,7 @@ mod prune;
 mod queries;
 mod readers;
 mod rows;
+mod runs;
 mod schedules;
 mod settings;
 mod sign_in;

@@ -74,7 +74,7 @@ macro_rules! on {
             keep: ended_tasks_are_looked_through_newest_first, sizes_are_those_of_bodies_and_blobs,
                 what_is_deleted_is_gone_whole, open_and_unknown_tasks_are_never_deleted,
                 a_run_goes_with_its_last_task, expired_entries_can_be_deleted;
-            unattended: engines_know_of_each_other, runs_wait_for_each_other_where_order_counts, one_task_of_a_key_at_a_time, a_run_with_a_key_begins_once, a_schedule_is_paused_and_begins_anew,
+            unattended: engines_know_of_each_other, runs_wait_for_each_other_where_order_counts, one_task_of_a_key_at_a_time, a_run_with_a_key_begins_once, a_run_is_found_by_its_key, a_schedule_is_paused_and_begins_anew,
                 an_address_is_given_once, what_is_drawn_is_remembered;
             histories: random_histories_are_as_the_model_says;
         );
