@@ -1,5 +1,6 @@
 //! PostgreSQL adapter: one database, any number of processes. Blobs are in a folder that all of them share.
 
+mod activities;
 mod claims;
 mod connect;
 pub(crate) mod copy;
@@ -10,6 +11,7 @@ mod ends;
 mod engines;
 mod entries;
 mod fault;
+mod kept_answers;
 mod lanes;
 mod order;
 mod people;
@@ -17,11 +19,13 @@ mod prune;
 mod queries;
 mod rows;
 mod schedules;
+mod search;
 mod server;
 mod starts;
 mod tally;
 mod tasks;
 mod usage;
+mod views;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
