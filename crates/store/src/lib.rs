@@ -20,6 +20,7 @@ mod lost;
 mod misfit;
 pub mod people;
 pub mod postgres;
+pub mod seal;
 pub mod search;
 pub mod sqlite;
 pub mod types;
