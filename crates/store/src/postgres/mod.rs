@@ -1,5 +1,6 @@
 //! PostgreSQL adapter: one database, any number of processes. Blobs are in a folder that all of them share.
 
+mod activities;
 mod claims;
 mod connect;
 pub(crate) mod copy;
@@ -10,6 +11,7 @@ mod ends;
 mod engines;
 mod entries;
 mod fault;
+mod kept_answers;
 mod lanes;
 mod order;
 mod people;
@@ -18,6 +20,7 @@ mod queries;
 mod rows;
 mod runs;
 mod schedules;
+mod search;
 mod server;
 mod settings;
 mod sign_in;
@@ -25,6 +28,7 @@ mod starts;
 mod tally;
 mod tasks;
 mod usage;
+mod views;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};

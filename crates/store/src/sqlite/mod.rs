@@ -1,5 +1,6 @@
 //! SQLite adapter: one data folder, one engine, one thread that writes.
 
+mod activities;
 mod backup;
 mod claims;
 pub(crate) mod copy;
@@ -10,6 +11,7 @@ mod engines;
 mod entries;
 mod examine;
 mod folder;
+mod kept_answers;
 mod lanes;
 mod migrate;
 mod people;
@@ -19,12 +21,14 @@ mod readers;
 mod rows;
 mod runs;
 mod schedules;
+mod search;
 mod settings;
 mod sign_in;
 mod tally;
 mod tasks;
 mod text;
 mod usage;
+mod views;
 mod writer;
 
 pub use backup::{Backup, back_up, restore};

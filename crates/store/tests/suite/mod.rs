@@ -1,6 +1,7 @@
 //! What an adapter of the store must do. A file of tests names a fixture and expands [`on`].
 
 pub(crate) mod access;
+pub(crate) mod activities;
 pub(crate) mod blobs;
 pub(crate) mod claims;
 pub(crate) mod decisions;
@@ -9,6 +10,7 @@ pub(crate) mod entries;
 pub(crate) mod histories;
 pub(crate) mod keep;
 pub(crate) mod people;
+pub(crate) mod search;
 pub(crate) mod sign_in;
 pub(crate) mod tasks;
 pub(crate) mod unattended;
@@ -62,6 +64,11 @@ macro_rules! on {
             sign_in: a_password_ends_what_was_begun_before_it, a_link_counts_once, the_first_administrator_is_made_once,
                 sessions_are_kept_until_they_end, a_factor_is_asked_for_once_it_is_confirmed, steps_and_codes_count_once,
                 a_setting_is_kept;
+            search: every_test_finds_what_it_asks, a_search_is_walked_page_by_page, times_bound_a_search,
+                a_histogram_counts_by_time_and_state, bodies_are_fetched_one_by_one,
+                values_are_suggested_and_usage_stands_in_buckets;
+            activities: an_activity_comes_on_slice_by_slice, an_activity_is_paused_and_goes_on,
+                views_are_kept_by_their_owners, a_call_with_a_key_is_carried_out_once;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
