@@ -18,6 +18,7 @@ mod lost;
 mod misfit;
 pub mod people;
 pub mod postgres;
+pub mod revisions;
 pub mod sqlite;
 pub mod types;
 
@@ -29,5 +30,6 @@ pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
+pub use revisions::{Declared, Revise, Revised, Revision, RevisionFilter, Revisions};
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;
