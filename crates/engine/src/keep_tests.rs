@@ -8,7 +8,10 @@ use model::{Millis, RunId, TaskId, TaskKind, TaskState};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use store::{Access, AuditEntry, DefinitionChange, LaneId, NewRun, NewTask, Revise, Revisions as _, SqliteStore, Store, TaskFilter};
+use store::{
+    Access, AuditEntry, DefinitionChange, LaneId, NewRun, NewTask, Revise, Revisions as _, SqliteStore, Store,
+    TaskFilter,
+};
 
 const NOW: Millis = 1_790_000_000_000;
 

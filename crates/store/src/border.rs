@@ -2,8 +2,9 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw, Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Revisions, Run, Schedule, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw, Drawn, EndedTask,
+    Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken, NewRun, NewTask,
+    Person, Revisions, Run, Schedule, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow,
     TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;

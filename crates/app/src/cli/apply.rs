@@ -1,5 +1,6 @@
 //! `tramontane plan` and `tramontane apply`: definitions from files into the store.
 
+use super::against::Against;
 use super::people::did;
 use super::{Context, Ended, Failure};
 use crate::changes::{cancel, carry_out, open_tasks, tasks_open};
@@ -25,12 +26,18 @@ pub(crate) struct Options {
 
 /// Arguments of `tramontane plan`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: tramontane plan examples/quickstart")]
+#[command(after_help = "\
+Examples: tramontane plan examples/quickstart
+          tramontane plan flows/ --against https://engine.example.com
+          tramontane plan --against https://engine.example.com")]
 pub(crate) struct Plan {
     /// A file, or a folder of *.yaml, *.yml and *.json.
-    path: PathBuf,
+    #[arg(required_unless_present = "against")]
+    path: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    against: Against,
 }
 
 /// Arguments of `tramontane apply`.
@@ -54,7 +61,10 @@ pub(crate) struct Apply {
 
 impl Plan {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        show_plan(context, &self.path, self.options).await
+        if let Some(url) = &self.against.against {
+            return self.against.show(url, context, self.path.as_deref(), self.options.prune).await;
+        }
+        show_plan(context, &self.path.unwrap_or_default(), self.options).await
     }
 }
 

@@ -56,7 +56,8 @@ impl Allowed<'_> {
         let mut problems = Vec::new();
         let paths = shape::paths(kind, value, registry);
         let base_uri = (kind == Kind::HttpClients).then_some("base_uri");
-        let settings = keys::places(kind).iter().copied().chain(base_uri).map(str::to_owned).chain(paths.iter().cloned());
+        let settings =
+            keys::places(kind).iter().copied().chain(base_uri).map(str::to_owned).chain(paths.iter().cloned());
         for place in settings {
             let Some(text) = value.pointer(&naive(&place)).and_then(Value::as_str) else { continue };
             if before.pointer(&naive(&place)).and_then(Value::as_str) == Some(text) {
@@ -94,7 +95,8 @@ impl Allowed<'_> {
         let inside = self.roots.iter().any(|root| path.starts_with(root) && path != root && !leads_out(path, root));
         let is_folder = self.roots.iter().any(|root| path == root);
         (!is_plain || !(inside || is_folder)).then(|| {
-            let hint = "name it relative to the server's folder of files; tramontane serve --file-roots says which there are";
+            let hint =
+                "name it relative to the server's folder of files; tramontane serve --file-roots says which there are";
             Problem::new("path_outside", "the server lets nobody name files here").hint(hint)
         })
     }

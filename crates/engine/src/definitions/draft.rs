@@ -62,15 +62,18 @@ impl Draft {
     /// that there are not, one definition written twice, sizes past the bounds of this module.
     pub fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let folder = path.canonicalize().map_err(|error| vec![unreadable(path, &error)])?;
-        if !folder.is_dir() {
-            let source = read_file(path, path)?;
-            let mut draft = Self::parse([source])?;
-            draft.folder = folder.parent().map(Path::to_owned);
-            return Ok(draft);
-        }
-        let mut draft = Self::parse(read_folder(path, &folder)?)?;
-        draft.folder = Some(folder);
+        let mut draft = Self::parse(Self::sources(path)?)?;
+        draft.folder = if folder.is_dir() { Some(folder) } else { folder.parent().map(Path::to_owned) };
         Ok(draft)
+    }
+
+    /// The texts that [`Draft::read`] reads there.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn sources(path: &Path) -> Result<Vec<Source>, Vec<Problem>> {
+        let folder = path.canonicalize().map_err(|error| vec![unreadable(path, &error)])?;
+        if folder.is_dir() { read_folder(path, &folder) } else { read_file(path, path).map(|source| vec![source]) }
     }
 
     /// Reads texts.
@@ -196,7 +199,8 @@ impl Draft {
                 continue;
             };
             for Member { key: name, line, value: node } in members(&key, value, problems).unwrap_or_default() {
-                let entry = Entry { value: node.to_value(), origin: Some(Origin { file: file.to_owned(), line, node }) };
+                let entry =
+                    Entry { value: node.to_value(), origin: Some(Origin { file: file.to_owned(), line, node }) };
                 let first = self.entries.get(&(kind, name.clone())).and_then(|entry| entry.origin.as_ref());
                 if let Some(Origin { file, line: there, .. }) = first {
                     problems.push(

@@ -63,9 +63,12 @@ pub(super) fn unmask(draft: &mut Draft, stored: &[StoredDefinition]) -> Result<(
             match body.as_ref().and_then(|body| body.pointer(&naive(place))).filter(|key| key.is_string()) {
                 Some(key) => *value = key.clone(),
                 None => problems.push(
-                    Problem::new("key_masked", format!("{KEY_MASK} stands for a key that is not shown, and none is stored"))
-                        .at(format!("{kind}.{name}.{place}"))
-                        .hint("write ${secret:NAME}"),
+                    Problem::new(
+                        "key_masked",
+                        format!("{KEY_MASK} stands for a key that is not shown, and none is stored"),
+                    )
+                    .at(format!("{kind}.{name}.{place}"))
+                    .hint("write ${secret:NAME}"),
                 ),
             }
         }

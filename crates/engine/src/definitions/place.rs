@@ -38,9 +38,15 @@ fn pointer(value: &Value, place: &str) -> String {
     let step = match value {
         Value::Object(members) => {
             let fits = |key: &&String| {
-                place.strip_prefix(key.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '/']))
+                place
+                    .strip_prefix(key.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '/']))
             };
-            members.keys().filter(fits).max_by_key(|key| key.len()).and_then(|key| Some((key.len(), key, members.get(key)?)))
+            members
+                .keys()
+                .filter(fits)
+                .max_by_key(|key| key.len())
+                .and_then(|key| Some((key.len(), key, members.get(key)?)))
         }
         _ => None,
     };
@@ -77,7 +83,11 @@ mod tests {
             "publisher": { "http_client": "a" },
             "transformers": [{ "type": "set" }, { "type": "map", "table": { "a.b": { "c/d~": 1 } } }],
         });
-        let all = [(Kind::Outgoing, "a", &definition), (Kind::Outgoing, "a.b", &definition), (Kind::Routes, "a", &definition)];
+        let all = [
+            (Kind::Outgoing, "a", &definition),
+            (Kind::Outgoing, "a.b", &definition),
+            (Kind::Routes, "a", &definition),
+        ];
         let cases = [
             ("outgoing.a", Some(("a", ""))),
             ("outgoing.a.publisher.http_client", Some(("a", "/publisher/http_client"))),

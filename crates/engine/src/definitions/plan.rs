@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::{keys, place};
 use model::definition::Definitions;
 use model::{Problem, Registry};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use store::{DefinitionChange, StoredDefinition};
 const SHOWN: usize = 60;
 
 /// What applying a draft would change. Each list is in the order of kinds and names.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// In the draft and not stored.
     pub created: Vec<Name>,
@@ -39,7 +39,7 @@ pub struct Plan {
 }
 
 /// Kind and name of a definition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     /// Its kind: `routes`.
     pub kind: String,
@@ -48,7 +48,7 @@ pub struct Name {
 }
 
 /// A definition that would change.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     /// Which.
     #[serde(flatten)]
@@ -58,7 +58,7 @@ pub struct Changed {
 }
 
 /// One difference between a stored definition and a draft. Keys written in the open are shown as `***`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Difference {
     /// A member or item that is new.

@@ -14,7 +14,8 @@ use store::StoredDefinition;
 #[must_use]
 pub fn uses(kind: Kind, definition: &Value, registry: &Registry) -> BTreeSet<Name> {
     let text = |pointer: &str| definition.pointer(pointer).and_then(Value::as_str);
-    let named = |kind: Kind, name: Option<&str>| name.map(|name| Name { kind: kind.to_string(), name: name.to_owned() });
+    let named =
+        |kind: Kind, name: Option<&str>| name.map(|name| Name { kind: kind.to_string(), name: name.to_owned() });
     let mut found: BTreeSet<Name> = BTreeSet::new();
     match kind {
         Kind::HttpClients | Kind::Storages => {}

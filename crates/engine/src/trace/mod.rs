@@ -126,7 +126,8 @@ pub async fn trace(
         }
     };
     let (followed, clock) = (way.clone(), parts.clock.clone());
-    let run = move |context: &mut TransformContext| run::run(&followed, &payloads, begins, most, clock.as_ref(), context);
+    let run =
+        move |context: &mut TransformContext| run::run(&followed, &payloads, begins, most, clock.as_ref(), context);
     let mut run = with_storages(parts, run).await?;
     run.steps.splice(..0, traced.steps);
     run.requests.splice(..0, traced.requests);
@@ -187,6 +188,15 @@ async fn with_storages<T: Send + 'static>(
 ) -> Result<T, Vec<Problem>> {
     let now = parts.clock.now();
     known(now, work, |keys| parts.store.entries(keys, now)).await.map_err(|error| vec![error.problem()])
+}
+
+impl Trace {
+    /// Everything that went wrong, and what was noticed.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let of_steps = self.steps.iter().flat_map(|step| &step.problems);
+        let of_requests = self.requests.iter().flat_map(|request| &request.problems);
+        of_steps.chain(of_requests).chain(&self.problems)
+    }
 }
 
 impl Step {

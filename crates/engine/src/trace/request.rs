@@ -113,8 +113,15 @@ impl Connection {
         let room = &mut room();
         let shown = Some(Shown::of(&request.clone().into_value(), room));
         let (place, kind, operation_name) = (place.to_owned(), kind.to_owned(), Some(operation.title().to_owned()));
-        let mut sending =
-            Sending { place, kind, operation: operation_name, effect, request: shown, sent: None, problems: Vec::new() };
+        let mut sending = Sending {
+            place,
+            kind,
+            operation: operation_name,
+            effect,
+            request: shown,
+            sent: None,
+            problems: Vec::new(),
+        };
         match operation.prepare(&request, preflight) {
             Err(problems) => {
                 sending.problems = problems;
@@ -200,7 +207,12 @@ impl HttpSource {
 
 impl Target {
     /// What would be published of a payload; `None` where the transformers drop it.
-    pub(super) fn sending(&self, data: Value, running: &mut Running<'_>, context: &mut TransformContext) -> Option<Sending> {
+    pub(super) fn sending(
+        &self,
+        data: Value,
+        running: &mut Running<'_>,
+        context: &mut TransformContext,
+    ) -> Option<Sending> {
         let plain = |operation: Option<&str>, request: Option<Shown>, problems: Vec<Problem>| Sending {
             place: self.place.clone(),
             kind: self.kind.clone(),

@@ -130,7 +130,8 @@ pub(super) fn run(
     let stages: &[Stage] = if begins == Begins::Source || way.target.is_none() { &way.stages } else { &[] };
     // Every step is shown, also one that nothing comes to.
     let target = way.target.iter();
-    let beyond = target.flat_map(|(stage, target)| std::iter::once(stage).chain(target.http.iter().map(|http| &http.request)));
+    let beyond =
+        target.flat_map(|(stage, target)| std::iter::once(stage).chain(target.http.iter().map(|http| &http.request)));
     for stage in stages.iter().chain(beyond) {
         running.steps_of(stage);
     }

@@ -165,7 +165,8 @@ impl Compiler<'_> {
 
     /// Needs no key: what is only shown can be shown without.
     fn connection(&self, name: &str) -> Result<(Connection, Preflight), Vec<Problem>> {
-        let absent = || Problem::new("reference_unknown", format!("there is no HTTP client \"{name}\"")).at("http_client");
+        let absent =
+            || Problem::new("reference_unknown", format!("there is no HTTP client \"{name}\"")).at("http_client");
         let client = self.definitions.http_clients.get(name).ok_or_else(|| vec![absent()])?;
         let base = resolve(&client.base_uri, self.variables).unwrap_or_else(|_| client.base_uri.clone());
         let base = base.trim_end_matches('/').to_owned();

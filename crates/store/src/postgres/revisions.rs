@@ -31,9 +31,7 @@ impl Revisions for PostgresStore {
 
     async fn declare(&self, variables: Vec<Declared>, audit: AuditEntry) -> Result<(), StoreError> {
         let written = (variables, audit);
-        self.server
-            .write(written, |write, (variables, audit)| Box::pin(declare(write.db(), variables, audit)))
-            .await
+        self.server.write(written, |write, (variables, audit)| Box::pin(declare(write.db(), variables, audit))).await
     }
 }
 

@@ -1,8 +1,8 @@
 //! Definitions and their history.
 
+use super::SqliteStore;
 use super::people::record;
 use super::writer::Write;
-use super::SqliteStore;
 use crate::revisions::{Changed, NAMES};
 use crate::{AuditEntry, Declared, Revise, Revised, Revision, RevisionFilter, Revisions, StoreError, StoredDefinition};
 use async_trait::async_trait;

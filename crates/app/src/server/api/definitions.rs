@@ -77,15 +77,13 @@ pub(super) struct Row {
 
 /// Definitions by kind and name, in rows.
 #[utoipa::path(get, path = "/definitions", tag = "definitions", params(Asked), responses((status = 200, body = Defined)))]
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Defined>, Refused> {
+pub(super) async fn list(State(shared): State<Shared>, Query(asked): Query<Asked>) -> Result<Json<Defined>, Refused> {
     let limit = asked.limit.unwrap_or(LARGEST_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
         return Err(wrong_query(format!("limit is 1 to {LARGEST_PAGE}")));
     }
-    let kind = asked.kind.as_deref().map(|word| known(word).map_err(|problem| wrong_query(problem.reason))).transpose()?;
+    let kind =
+        asked.kind.as_deref().map(|word| known(word).map_err(|problem| wrong_query(problem.reason))).transpose()?;
     let after = asked.cursor.as_deref().map(place_after).transpose()?;
     let (revision, stored) = shared.store.definitions().await?;
     let paused = paused(&shared).await?;
@@ -186,6 +184,7 @@ pub(super) struct Definition {
 )]
 pub(super) async fn show(
     State(shared): State<Shared>,
+    actor: Actor,
     Path((word, name)): Path<(String, String)>,
 ) -> Result<Response, Refused> {
     let kind = kind_of(&word)?;
@@ -195,12 +194,17 @@ pub(super) async fn show(
     let definition: Value = serde_json::from_str(&body).unwrap_or_default();
     let registry = &shared.parts.registry;
     let own = engine::definitions::Name { kind: word.clone(), name: name.clone() };
-    let names = |names: std::collections::BTreeSet<engine::definitions::Name>| names.into_iter().map(Name::from).collect();
+    let names =
+        |names: std::collections::BTreeSet<engine::definitions::Name>| names.into_iter().map(Name::from).collect();
     let shown = Definition {
         uses: names(uses(kind, &definition, registry)),
         used_by: names(used_by(&stored, registry).remove(&own).unwrap_or_default()),
         definition: masked(kind, &definition),
-        problems: checked(&shared, stored).await?.into_iter().filter(|problem| problem.is_of(&word, &name)).collect(),
+        problems: checked(&shared, &actor, stored)
+            .await?
+            .into_iter()
+            .filter(|problem| problem.is_of(&word, &name))
+            .collect(),
         kind: word,
         name,
         revision,
@@ -241,7 +245,7 @@ pub(super) async fn put(
     let order = ordered(&shared, (kind, &name), wish.definition, wish.why, "definition.write")?;
     let applied = change(&shared, &actor, order, |stored| precondition.holds(one(stored, &word, &name))).await?;
     let status = if precondition == Precondition::Absent { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, tag(applied.revision), Json(applied)).into_response())
+    Ok((status, tag(applied.revision()), Json(applied)).into_response())
 }
 
 /// The order to make this of a definition.

@@ -3,22 +3,26 @@
 use super::super::Shared;
 use super::actor::Actor;
 use super::bundle::Bundle;
-use super::extract::Json;
+use super::extract::{Json, Query};
 use super::noted::{Noted, noted};
 use super::problem::Refused;
 use super::schema;
+use super::tasks::wrong as query_wrong;
 use crate::changes::{cancel, carry_out, open_tasks, tasks_open};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use engine::definitions::variables::{WithDeclared, missing};
-use engine::definitions::{Draft, Kind, Plan, Allowed, plan, plan_deletion};
+use engine::definitions::{Allowed, Draft, Kind, Plan, export, needed, plan, plan_deletion, portable};
 use model::Problem;
-use serde::Serialize;
+use model::definition::Definitions;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use store::{Declared, DefinitionChange, StoreError, StoredDefinition};
 use tokio::sync::Semaphore;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Plans that are made at the same time: each may hold megabytes.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
@@ -78,6 +82,12 @@ pub(super) struct Difference {
     #[schema(schema_with = schema::any)]
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Value>,
+}
+
+impl Applied {
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
+    }
 }
 
 impl From<engine::definitions::Difference> for Difference {
@@ -144,6 +154,7 @@ pub(super) struct Order {
 /// A plan, and what else is wrong with what it does.
 struct Found {
     plan: Plan,
+    warnings: Vec<Noted>,
     refused: Vec<Noted>,
 }
 
@@ -158,8 +169,8 @@ pub(super) async fn show(
 ) -> Result<Json<Planned>, Refused> {
     let change = bundle.change(&shared)?;
     let (revision, stored) = shared.store.definitions().await?;
-    let Found { plan, refused } = found(&shared, &actor, change, stored).await?.map_err(wrong)?;
-    Ok(Json(Planned { revision, plan: shown(plan), problems: refused }))
+    let found = found(&shared, &actor, change, stored).await?.map_err(wrong)?;
+    Ok(Json(Planned { revision, plan: shown(found.plan, found.warnings), problems: found.refused }))
 }
 
 /// Changes what a bundle says, all of it or nothing.
@@ -198,10 +209,51 @@ pub(super) async fn check(
         Err(problems) => Err(problems),
     };
     let (is_good, problems) = match found {
-        Ok(Found { plan, refused }) => (refused.is_empty(), [refused, noted(plan.warnings, &[])].concat()),
+        Ok(Found { warnings, refused, .. }) => (refused.is_empty(), [refused, warnings].concat()),
         Err(problems) => (false, problems),
     };
     Ok(Json(Checked { is_good, problems }))
+}
+
+/// What may be asked of an export.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Exported {
+    /// Only definitions of this kind, and what they need.
+    kind: Option<String>,
+    /// With `kind`: only this one, and what it needs.
+    name: Option<String>,
+}
+
+/// What is defined, as YAML that can be applied elsewhere: keys written in the open as `***`, files relative to the file
+/// roots.
+#[utoipa::path(
+    get, path = "/export", tag = "definitions", params(Exported),
+    responses((status = 200, body = String, content_type = "application/yaml"))
+)]
+pub(super) async fn export_all(
+    State(shared): State<Shared>,
+    Query(Exported { kind, name }): Query<Exported>,
+) -> Result<Response, Refused> {
+    let stored = shared.store.definitions().await?.1;
+    let registry = &shared.parts.registry;
+    let wanted = match (kind, name) {
+        (None, None) => stored,
+        (None, Some(_)) => return Err(query_wrong("name is of a kind: say which")),
+        (Some(kind), name) => {
+            if Kind::from_word(&kind).is_none() {
+                return Err(query_wrong("there is no such kind of definition"));
+            }
+            let is_wanted = |one: &StoredDefinition| one.kind == kind && name.as_ref().is_none_or(|name| one.name == *name);
+            if name.is_some() && !stored.iter().any(is_wanted) {
+                return Err(super::definitions::unknown());
+            }
+            needed(&stored, is_wanted, registry)
+        }
+    };
+    let text = export(&portable(&wanted, &shared.file_roots, registry)).map_err(|problems| wrong(noted(problems, &[])))?;
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/yaml"))], text).into_response())
 }
 
 /// Carries out a change. `holds` is asked of what is stored, each time that it is planned.
@@ -217,7 +269,8 @@ pub(super) async fn change(
         if order.expected.is_some_and(|expected| expected != present) {
             return Err(changed(present));
         }
-        let Found { plan, refused } = found(shared, actor, order.change.clone(), stored).await?.map_err(wrong)?;
+        let found = found(shared, actor, order.change.clone(), stored).await?.map_err(wrong)?;
+        let Found { plan, warnings, refused } = found;
         if !refused.is_empty() {
             return Err(wrong(refused));
         }
@@ -233,7 +286,7 @@ pub(super) async fn change(
                 shared.standing.definitions_changed();
                 cancel(shared.store.as_ref(), &open, &record).await?;
                 shared.standing.call();
-                return Ok(Applied { revision, plan: shown(plan) });
+                return Ok(Applied { revision, plan: shown(plan, warnings) });
             }
             Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -241,6 +294,30 @@ pub(super) async fn change(
     }
     let (present, _) = shared.store.definitions().await?;
     Err(changed(present))
+}
+
+/// What the definitions would be after a change that could be carried out.
+pub(super) async fn fits(
+    shared: &Shared,
+    actor: &Actor,
+    change: Change,
+    stored: Vec<StoredDefinition>,
+) -> Result<Definitions, Refused> {
+    let Found { plan, refused, .. } = found(shared, actor, change, stored).await?.map_err(wrong)?;
+    if refused.is_empty() { Ok(plan.definitions) } else { Err(wrong(refused)) }
+}
+
+/// What is wrong with what is stored, as it is now.
+pub(super) async fn checked(
+    shared: &Shared,
+    actor: &Actor,
+    stored: Vec<StoredDefinition>,
+) -> Result<Vec<Noted>, Refused> {
+    let nothing = Change::Draft { draft: Draft::default(), prune: false };
+    Ok(match found(shared, actor, nothing, stored).await? {
+        Ok(Found { warnings, .. }) => warnings,
+        Err(problems) => problems,
+    })
 }
 
 /// Plans off the async threads, few at a time.
@@ -290,7 +367,8 @@ fn planned(
     if !may_move_keys {
         refused.extend(keys_that_leave(stored, &plan.changes));
     }
-    Ok(Found { plan, refused: noted(refused, &values) })
+    let warnings = noted(std::mem::take(&mut plan.warnings), &values);
+    Ok(Found { plan, warnings, refused: noted(refused, &values) })
 }
 
 /// Keys that would go to other hosts than before.
@@ -298,7 +376,7 @@ fn keys_that_leave(_stored: &[StoredDefinition], _changes: &[DefinitionChange]) 
     Vec::new()
 }
 
-pub(super) fn shown(plan: Plan) -> PlanShown {
+fn shown(plan: Plan, warnings: Vec<Noted>) -> PlanShown {
     let names = |names: Vec<engine::definitions::Name>| names.into_iter().map(Name::from).collect();
     let changed = plan.changed.into_iter().map(|changed| ChangedShown {
         kind: changed.name.kind,
@@ -311,7 +389,7 @@ pub(super) fn shown(plan: Plan) -> PlanShown {
         deleted: names(plan.deleted),
         unchanged: names(plan.unchanged),
         left_alone: names(plan.left_alone),
-        warnings: noted(plan.warnings, &[]),
+        warnings,
     }
 }
 
