@@ -19,6 +19,7 @@ mod misfit;
 pub mod people;
 pub mod postgres;
 pub mod revisions;
+pub mod seal;
 pub mod sqlite;
 pub mod types;
 

@@ -14,6 +14,7 @@ mod export;
 mod file_roots;
 mod filter;
 mod ledger_check;
+mod openapi;
 mod people;
 mod prices;
 mod prune;
@@ -123,6 +124,8 @@ enum Command {
     Store(store_copy::StoreVerb),
     /// Looks the data folder over, and says what to do about what it finds.
     Doctor(doctor::Doctor),
+    /// Prints the API of `serve` as an OpenAPI document.
+    Openapi(openapi::OpenApi),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -254,6 +257,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         // These need no runtime, and so start at once.
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
+        Command::Openapi(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -296,6 +300,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
         match verb {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
+            Command::Openapi(verb) => verb.run(context),
             Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{person_value, token_value};
+pub(crate) use api::{Person, Token, Trace, document, schema};
 pub(crate) use listen::{listen_tcp, listen_unix};
 
 /// What every request may know.

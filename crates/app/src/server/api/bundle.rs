@@ -90,11 +90,11 @@ fn parsed(files: &[BundleFile]) -> Result<Draft, Vec<Problem>> {
         return Err(vec![Problem::new("files_too_many", reason)]);
     }
     for (at, file) in files.iter().enumerate() {
-        let is_name = !file.name.is_empty()
-            && file.name.len() <= LONGEST_NAME
-            && !file.name.chars().any(char::is_control);
+        let is_name =
+            !file.name.is_empty() && file.name.len() <= LONGEST_NAME && !file.name.chars().any(char::is_control);
         if !is_name {
-            let problem = Problem::new("name_wrong", "this cannot be the name of a file").at(format!("files[{at}].name"));
+            let problem =
+                Problem::new("name_wrong", "this cannot be the name of a file").at(format!("files[{at}].name"));
             return Err(vec![problem.hint(format!("1 to {LONGEST_NAME} bytes without control characters"))]);
         }
         if file.text.len() as u64 > MAX_FILE_BYTES {

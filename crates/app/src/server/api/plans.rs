@@ -160,7 +160,7 @@ struct Found {
 
 /// Says what a bundle would change.
 #[utoipa::path(
-    post, path = "/plan", tag = "definitions", request_body = Bundle, responses((status = 200, body = Planned))
+    post, path = "/plan", tag = "plans", request_body = Bundle, responses((status = 200, body = Planned))
 )]
 pub(super) async fn show(
     State(shared): State<Shared>,
@@ -175,7 +175,7 @@ pub(super) async fn show(
 
 /// Changes what a bundle says, all of it or nothing.
 #[utoipa::path(
-    post, path = "/apply", tag = "definitions", request_body = Bundle, responses((status = 200, body = Applied))
+    post, path = "/apply", tag = "plans", request_body = Bundle, responses((status = 200, body = Applied))
 )]
 pub(super) async fn apply(
     State(shared): State<Shared>,
@@ -195,7 +195,7 @@ pub(super) async fn apply(
 
 /// Says what is wrong with a bundle, together with what is stored. Nothing is changed.
 #[utoipa::path(
-    post, path = "/definitions/check", tag = "definitions", request_body = Bundle,
+    post, path = "/definitions/check", tag = "plans", request_body = Bundle,
     responses((status = 200, body = Checked))
 )]
 pub(super) async fn check(
@@ -229,7 +229,7 @@ pub(super) struct Exported {
 /// What is defined, as YAML that can be applied elsewhere: keys written in the open as `***`, files relative to the file
 /// roots.
 #[utoipa::path(
-    get, path = "/export", tag = "definitions", params(Exported),
+    get, path = "/export", tag = "plans", params(Exported),
     responses((status = 200, body = String, content_type = "application/yaml"))
 )]
 pub(super) async fn export_all(
@@ -245,14 +245,16 @@ pub(super) async fn export_all(
             if Kind::from_word(&kind).is_none() {
                 return Err(query_wrong("there is no such kind of definition"));
             }
-            let is_wanted = |one: &StoredDefinition| one.kind == kind && name.as_ref().is_none_or(|name| one.name == *name);
+            let is_wanted =
+                |one: &StoredDefinition| one.kind == kind && name.as_ref().is_none_or(|name| one.name == *name);
             if name.is_some() && !stored.iter().any(is_wanted) {
                 return Err(super::definitions::unknown());
             }
             needed(&stored, is_wanted, registry)
         }
     };
-    let text = export(&portable(&wanted, &shared.file_roots, registry)).map_err(|problems| wrong(noted(problems, &[])))?;
+    let text =
+        export(&portable(&wanted, &shared.file_roots, registry)).map_err(|problems| wrong(noted(problems, &[])))?;
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/yaml"))], text).into_response())
 }
 

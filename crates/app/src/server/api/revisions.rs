@@ -60,7 +60,7 @@ pub(super) struct Touched {
 }
 
 /// All revisions, newest first.
-#[utoipa::path(get, path = "/revisions", tag = "definitions", params(Asked), responses((status = 200, body = Page<Revision>)))]
+#[utoipa::path(get, path = "/revisions", tag = "revisions", params(Asked), responses((status = 200, body = Page<Revision>)))]
 pub(super) async fn list(
     State(shared): State<Shared>,
     Query(asked): Query<Asked>,
@@ -70,7 +70,7 @@ pub(super) async fn list(
 
 /// Revisions that changed a definition, newest first.
 #[utoipa::path(
-    get, path = "/definitions/{kind}/{name}/revisions", tag = "definitions",
+    get, path = "/definitions/{kind}/{name}/revisions", tag = "revisions",
     params(("kind" = String, Path), ("name" = String, Path), Asked), responses((status = 200, body = Page<Revision>))
 )]
 pub(super) async fn of_one(
@@ -129,7 +129,7 @@ pub(super) struct Revised {
 
 /// A definition as it stood at a revision.
 #[utoipa::path(
-    get, path = "/definitions/{kind}/{name}/revisions/{revision}", tag = "definitions",
+    get, path = "/definitions/{kind}/{name}/revisions/{revision}", tag = "revisions",
     params(("kind" = String, Path), ("name" = String, Path), ("revision" = i64, Path)),
     responses((status = 200, body = Revised))
 )]
@@ -176,7 +176,7 @@ pub(super) struct Diff {
 
 /// What differs between two revisions of a definition.
 #[utoipa::path(
-    get, path = "/definitions/{kind}/{name}/diff", tag = "definitions",
+    get, path = "/definitions/{kind}/{name}/diff", tag = "revisions",
     params(("kind" = String, Path), ("name" = String, Path), Compared), responses((status = 200, body = Diff))
 )]
 pub(super) async fn diff(
@@ -206,7 +206,7 @@ pub(super) struct Restore {
 
 /// Makes a definition what it was at a revision, as a new one. One that is deleted by now asks for `If-None-Match: *`.
 #[utoipa::path(
-    post, path = "/definitions/{kind}/{name}/restore", tag = "definitions", request_body = Restore,
+    post, path = "/definitions/{kind}/{name}/restore", tag = "revisions", request_body = Restore,
     params(
         ("kind" = String, Path), ("name" = String, Path),
         ("if-match" = Option<String>, Header, description = "The ETag of the definition as it is."),

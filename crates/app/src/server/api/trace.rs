@@ -22,6 +22,8 @@ use utoipa::ToSchema;
 
 /// Tests that run at the same time.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// Transformers that can be tested by themselves.
+const MOST_TRANSFORMERS: usize = 200;
 /// What a draft is called that has no name.
 const DRAFT: &str = "draft";
 
@@ -86,11 +88,11 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error
 
 /// What came of it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Trace {
+pub(crate) struct Trace {
     /// Every step, in order.
-    pub(super) steps: Vec<Step>,
+    steps: Vec<Step>,
     /// What the subscriber asks for, and what would be published.
-    pub(super) requests: Vec<Sending>,
+    requests: Vec<Sending>,
     /// What would be written to storages.
     written: Vec<Written>,
     /// What is wrong with no step by itself.
@@ -101,7 +103,7 @@ pub(super) struct Trace {
 
 /// One step: a subscriber, a transformer.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Where it stands: `incoming.rows.transformers`.
     place: String,
     /// Its place in that list.
@@ -139,7 +141,7 @@ struct Shown {
 
 /// Something that would be sent.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Sending {
+pub(crate) struct Sending {
     /// Where it is defined: `outgoing.describe.publisher`.
     place: String,
     #[serde(rename = "type")]
@@ -188,8 +190,8 @@ struct Written {
 }
 
 /// Tests a definition with a sample, a stored payload, or what its subscriber gets.
-#[utoipa::path(post, path = "/test", tag = "definitions", request_body = Wish, responses((status = 200, body = Trace)))]
-pub(super) async fn test(
+#[utoipa::path(post, path = "/test", tag = "tests", request_body = Wish, responses((status = 200, body = Trace)))]
+pub(super) async fn run(
     State(shared): State<Shared>,
     actor: Actor,
     Json(wish): Json<Wish>,
@@ -248,6 +250,9 @@ async fn tested(
     if kind == "transformers" {
         let parts: Result<Vec<Part>, _> = serde_json::from_value(body.unwrap_or_default());
         let parts = parts.map_err(|_| body_wrong("definition.body", "this is no list of transformers"))?;
+        if parts.len() > MOST_TRANSFORMERS {
+            return Err(body_wrong("definition.body", format!("there can be {MOST_TRANSFORMERS} transformers")));
+        }
         return Ok((Definitions::default(), Subject::Transformers(parts)));
     }
     let (kind, subject) = match kind.as_str() {
@@ -334,7 +339,8 @@ impl From<trace::Sending> for Sending {
 
 impl From<trace::Sent> for Sent {
     fn from(of: trace::Sent) -> Self {
-        let pairs = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| Pair { name, value }).collect();
+        let pairs =
+            |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| Pair { name, value }).collect();
         Self {
             method: of.method,
             url: of.url,
