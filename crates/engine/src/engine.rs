@@ -3,7 +3,9 @@
 use crate::clock::Clock;
 use crate::definitions::from_stored;
 use crate::definitions::variables::Variables;
+use crate::definitions::variables::{Variables, WithDeclared};
 use crate::flow::{self, Call, Flows, PullSource};
+use crate::flow::{self, Flows, PullSource};
 use crate::random::Random;
 use crate::schedule::Ticker;
 use crate::standing::Standing;
@@ -86,6 +88,7 @@ impl Engine {
     pub async fn open(parts: Parts) -> Result<Self, Vec<Problem>> {
         let one = |error: store::StoreError| vec![error.problem()];
         let (revision, stored) = parts.store.definitions().await.map_err(one)?;
+        let declared = parts.store.declared().await.map_err(one)?;
         let definitions = from_stored(&stored)?;
         let pulls = definitions.incoming.keys().map(|name| (TaskKind::Pull, name.clone()));
         let pushes = definitions.routes.keys().map(|name| (TaskKind::Push, name.clone()));
@@ -100,7 +103,7 @@ impl Engine {
             revision,
             definitions: &definitions,
             registry: &parts.registry,
-            variables: parts.variables.as_ref(),
+            variables: &WithDeclared { declared: &declared, otherwise: parts.variables.as_ref() },
             standing: &parts.standing,
             lanes: &lanes,
         })?;

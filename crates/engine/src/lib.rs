@@ -11,6 +11,7 @@ pub mod random;
 pub mod runner;
 pub mod schedule;
 pub mod standing;
+pub mod trace;
 pub mod transformers;
 pub mod work;
 

@@ -20,6 +20,7 @@ mod lost;
 mod misfit;
 pub mod people;
 pub mod postgres;
+pub mod revisions;
 pub mod runs;
 pub mod seal;
 pub mod search;
@@ -39,6 +40,7 @@ pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
+pub use revisions::{Declared, Revise, Revised, Revision, RevisionFilter, Revisions};
 pub use runs::Runs;
 pub use search::{
     Body, BodyOf, BucketsBy, Compare, Condition, Count, Found, FoundTask, Histogram, Search, Searching, SuggestOf,

@@ -95,7 +95,7 @@ fn role(text: &str) -> Result<Role, String> {
 }
 
 /// What was done on the command line, for the record.
-fn did(what: &str, subject: &str) -> AuditEntry {
+pub(super) fn did(what: &str, subject: &str) -> AuditEntry {
     let at = settings::clock().now();
     let text = str::to_owned;
     AuditEntry {

@@ -21,7 +21,7 @@ mod present;
 mod pull_lane;
 mod repeat;
 mod settle;
-mod storages;
+pub(crate) mod storages;
 mod take_over;
 mod wait;
 

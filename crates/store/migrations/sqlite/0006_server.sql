@@ -53,6 +53,19 @@ BEGIN SELECT raise(ABORT, 'the record is only added to'); END;
 
 -- Definitions: what is asked about their past.
 
+-- Who made a revision, from where (an address, cli) and why, in their words. NULL: made by an older version.
+ALTER TABLE revision ADD COLUMN who TEXT;
+ALTER TABLE revision ADD COLUMN origin TEXT;
+ALTER TABLE revision ADD COLUMN why TEXT;
+
+CREATE INDEX definition_history_by_name ON definition_history (kind, name, revision);
+
+-- Variables that definitions which come through the API may name.
+CREATE TABLE variable (
+    name  TEXT PRIMARY KEY,
+    value TEXT                        -- NULL: the server's environment has it
+) STRICT, WITHOUT ROWID;
+
 -- Tasks: how they are found, decided about by the thousand, and looked at again.
 
 -- What people call a task, where its incoming says so: an order's number. Few tasks have one.

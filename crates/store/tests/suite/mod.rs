@@ -75,7 +75,8 @@ macro_rules! on {
                 the_first_currency_stays;
             entries: entries_are_written_with_an_end, an_end_is_overtaken_where_what_it_read_has_changed,
                 ends_of_one_batch_see_each_other, an_entry_expires, entries_are_found;
-            definitions: changes_make_revisions, an_outdated_plan_changes_nothing;
+            definitions: changes_make_revisions, an_outdated_plan_changes_nothing, a_revision_says_who_made_it_and_why,
+                the_past_of_a_definition_is_kept, revisions_are_pages_newest_first, declared_variables_are_replaced_whole;
             blobs: long_bodies_are_blobs, a_body_like_a_reference_is_no_reference, what_nothing_refers_to_is_swept,
                 a_task_without_its_blob_stops_alone, named_files_are_kept;
             keep: ended_tasks_are_looked_through_newest_first, sizes_are_those_of_bodies_and_blobs,

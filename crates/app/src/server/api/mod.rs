@@ -7,20 +7,28 @@
 
 mod actor;
 mod audit;
+mod bundle;
 mod definitions;
 mod document;
 mod extract;
+mod noted;
 mod operations;
 mod people;
+mod plans;
+mod preconditions;
 mod problem;
+mod revisions;
 mod routes;
 mod runs;
 mod schedules;
 pub(crate) mod schema;
 mod storages;
 mod tasks;
+mod trace;
 mod usage;
+mod variables;
 
 pub(crate) use people::{Person, Token};
 pub(crate) use routes::document;
 pub(super) use routes::router;
+pub(crate) use trace::Trace;
