@@ -156,6 +156,7 @@ impl Engine {
         };
         let run = NewRun::now(flow.lane, &options.trigger, now, Bytes::from(payload.to_string()));
         let (run, _) = store.begin_run(run).await.map_err(|error| error.problem())?;
+        tracing::info!(run = run.0, incoming, trigger = options.trigger, "a run begins");
         Ok(Begun { run, open, continued: false })
     }
 

@@ -19,6 +19,7 @@ mod misfit;
 pub mod people;
 pub mod postgres;
 pub mod sqlite;
+pub mod standing;
 pub mod types;
 
 pub use border::Store;
@@ -30,4 +31,5 @@ pub use model::EntryKey;
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
 pub use sqlite::{Access, SqliteStore};
+pub use standing::{Standings, TaskStanding};
 pub use types::*;

@@ -22,6 +22,7 @@ mod repeat;
 mod settle;
 mod storages;
 mod take_over;
+mod told;
 mod wait;
 
 pub use answered::from_answer;

@@ -18,6 +18,7 @@ mod queries;
 mod rows;
 mod schedules;
 mod server;
+mod standing;
 mod starts;
 mod tally;
 mod tasks;

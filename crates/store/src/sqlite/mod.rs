@@ -18,6 +18,7 @@ mod queries;
 mod readers;
 mod rows;
 mod schedules;
+mod standing;
 mod tally;
 mod tasks;
 mod text;
