@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod generated;
+mod openapi;
 mod requests;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,8 @@ struct Arguments {
 enum Thing {
     /// The catalogue of Mistral AI's operations, from the official OpenAPI document and our overrides
     Catalogue(catalogue::Arguments),
+    /// The document of the server's API, from the program
+    Openapi(openapi::Arguments),
     /// A request of every kind for every operation, as the connector builds it (`make check-contract`)
     Requests(requests::Arguments),
 }
@@ -27,6 +30,7 @@ enum Thing {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().thing {
         Thing::Catalogue(arguments) => catalogue::run(&arguments),
+        Thing::Openapi(arguments) => openapi::run(&arguments),
         Thing::Requests(arguments) => requests::run(&arguments),
     };
     match outcome {

@@ -2,7 +2,7 @@
 
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::server::{person_value, token_value};
+use crate::server::{Person as ShownPerson, Token as ShownToken};
 use crate::{settings, token};
 use clap::{Args, Subcommand};
 use model::definition::Span;
@@ -124,7 +124,7 @@ impl People {
         match self.verb {
             PeopleVerb::List => {
                 let people = context.read_store().await?.people().await?;
-                let values: Vec<Value> = people.iter().map(person_value).collect();
+                let values: Vec<Value> = people.iter().map(|person| json!(ShownPerson::from(person))).collect();
                 show(context, &values, &["name", "role", "sees_payloads", "is_disabled", "created_at"]);
             }
             PeopleVerb::Add { name, role, no_payloads } => {
@@ -154,7 +154,7 @@ async fn turn(context: &Context, name: &str, is_disabled: bool) -> Result<(), Fa
 }
 
 async fn write(context: &Context, store: &dyn Store, person: Person) -> Result<(), Failure> {
-    let value = person_value(&person);
+    let value = json!(ShownPerson::from(&person));
     let mut audit = did("person.write", &person.name);
     audit.details = Some(value.to_string());
     store.write_person(person, audit).await?;
@@ -183,7 +183,7 @@ impl Tokens {
         match self.verb {
             TokensVerb::List => {
                 let tokens = context.read_store().await?.access_tokens().await?;
-                let values: Vec<Value> = tokens.iter().map(token_value).collect();
+                let values: Vec<Value> = tokens.iter().map(|token| json!(ShownToken::from(token))).collect();
                 show(context, &values, &["id", "person", "label", "role", "used_at", "expires_at"]);
             }
             TokensVerb::Add { person, label, role, expires } => add(context, person, label, role, expires).await?,

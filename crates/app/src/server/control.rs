@@ -67,6 +67,10 @@ pub(crate) fn router(shared: Shared) -> Router {
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
     let definitions = matches!(ask, Ask::ChangeDefinitions { .. });
+    let changed = match &ask {
+        Ask::Decide { tasks, .. } | Ask::DeleteEnded { tasks } => tasks.clone(),
+        _ => Vec::new(),
+    };
     let told = match carry_out(shared.store.as_ref(), ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
@@ -75,7 +79,7 @@ async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCo
     if definitions {
         shared.standing.definitions_changed();
     }
-    shared.standing.call();
+    shared.standing.call_for(&changed);
     (StatusCode::OK, Json(told))
 }
 

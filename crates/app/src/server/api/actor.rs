@@ -2,9 +2,10 @@
 
 use super::super::Shared;
 use super::problem::Refused;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use model::{Millis, Problem, Role};
@@ -23,9 +24,32 @@ pub(super) struct Actor {
     pub(super) sees_payloads: bool,
     /// The address that they come from.
     pub(super) origin: String,
+    /// Hash of the token that they showed.
+    hash: [u8; 32],
+}
+
+/// From where [`admit`] has put it. A route that has no role has no actor, and its handler is not called.
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unauthorised)
+    }
 }
 
 impl Actor {
+    /// Whether they may see payloads, and records that they do, or wanted to.
+    pub(super) async fn may_see(&self, shared: &Shared, what: &str, subject: &str) -> Result<(), Refused> {
+        let now = shared.clock.now();
+        if self.sees_payloads {
+            shared.store.record(vec![self.did(what, subject, now)]).await?;
+            return Ok(());
+        }
+        shared.store.record(vec![self.did("denied", format!("{what} {subject}"), now)]).await?;
+        let problem = Problem::new("forbidden", "this needs the permission to see payloads");
+        Err(Refused::new(StatusCode::FORBIDDEN, problem))
+    }
+
     /// What they did, for the record.
     pub(super) fn did(&self, what: &str, subject: impl Into<String>, at: Millis) -> AuditEntry {
         let (who, origin) = (self.name.clone(), self.origin.clone());
@@ -75,13 +99,15 @@ async fn judge(needs: &Needs, caller: Caller) -> Result<Actor, Refused> {
         None => None,
     };
     let Some(Bearer { token, person }) = bearer else { return Err(unauthorised()) };
+    let is_disabled = person.is_disabled;
     let actor = Actor {
         role: token.role.min(person.role),
         sees_payloads: person.sees_payloads,
         name: person.name,
         origin: caller.origin,
+        hash: caller.hash.unwrap_or_default(),
     };
-    let counts = !person.is_disabled && token.expires_at.is_none_or(|end| end > now);
+    let counts = !is_disabled && token.expires_at.is_none_or(|end| end > now);
     if !counts || actor.role < *role {
         shared.store.record(vec![actor.did("denied", caller.asked, now)]).await?;
         return Err(if counts { forbidden(*role) } else { unauthorised() });
@@ -90,6 +116,13 @@ async fn judge(needs: &Needs, caller: Caller) -> Result<Actor, Refused> {
         shared.store.access_token_used(token.id, now).await?;
     }
     Ok(actor)
+}
+
+/// Whether they may still do what they came for: for answers that go on for long. Where nobody can tell, they may not.
+pub(super) async fn still_counts(shared: &Shared, actor: &Actor) -> bool {
+    let Ok(Some(Bearer { token, person })) = shared.store.bearer(actor.hash).await else { return false };
+    let is_over = token.expires_at.is_some_and(|end| end <= shared.clock.now());
+    !person.is_disabled && !is_over && (person.sees_payloads || !actor.sees_payloads)
 }
 
 /// The hash of the token that is shown, if one is, once, and looks like ours.
