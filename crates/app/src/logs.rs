@@ -87,7 +87,9 @@ impl Record {
         let mut line = format!("{} {:>5} {}: {}", time(self.at), self.level, self.target, encoded(&self.message));
         for (name, value) in &self.fields {
             let _ = match value {
-                Value::String(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => write!(line, " {name}={text}"),
+                Value::String(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                    write!(line, " {name}={text}")
+                }
                 Value::String(text) => {
                     write!(line, " {name}=\"{}\"", encoded(&text.replace('\\', "\\\\").replace('"', "\\\"")))
                 }
@@ -121,7 +123,8 @@ impl Record {
 
 /// Whether a character is shown, and does nothing else.
 fn is_plain(character: char) -> bool {
-    !character.is_control() && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    !character.is_control()
+        && !matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text without what would end the line or change how it is shown.

@@ -69,7 +69,8 @@ fn pour(address: &str, head: &str, piece: &[u8], most: u64) -> (u64, u16) {
 fn two_thousand_slow_sockets_keep_nobody_out() {
     let world = World::new();
     for each in ["64", "5000"] {
-        let serving = Serving::start_with(&mut world.command(&[]), &["--connections-each", each, "--connections", "700"]);
+        let serving =
+            Serving::start_with(&mut world.command(&[]), &["--connections-each", each, "--connections", "700"]);
         let (_, before) = serving.use_of_system();
         let forms: [&[u8]; 5] = [
             b"",
@@ -154,15 +155,19 @@ fn bodies_are_bounded_with_and_without_a_length() {
     let hook = world.run(&["webhooks", "--json"]).expect(0).json()[0]["path"].as_str().unwrap().to_owned();
     let operator = token(&world, "operator");
     let serving = Serving::start(world.command(&[]).env("TOKEN", "let-me-in"));
-    let api = format!("POST /api/v1/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {operator}\r\ncontent-type: application/json\r\n");
+    let api = format!(
+        "POST /api/v1/runs HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {operator}\r\ncontent-type: application/json\r\n"
+    );
     let webhook = format!("POST {hook} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer let-me-in\r\n");
     let chunk = [b"10000\r\n".as_slice(), &[b' '; 65_536], b"\r\n"].concat();
     for (what, head) in [("the API", &api), ("a webhook", &webhook)] {
         let answer = raw(&serving.address, format!("{head}content-length: {}\r\n\r\n{{", 1_u64 << 30).as_bytes());
         assert_eq!(status(&answer), 413, "{what}: a length of 1 GiB is refused by its length: {answer}");
-        let (sent, code) = pour(&serving.address, &format!("{head}content-length: {}\r\n\r\n", 1_u64 << 30), &chunk, 1 << 30);
+        let (sent, code) =
+            pour(&serving.address, &format!("{head}content-length: {}\r\n\r\n", 1_u64 << 30), &chunk, 1 << 30);
         assert!(sent < 64 << 20 && matches!(code, 413 | 0), "{what}: {sent} {code}");
-        let (sent, code) = pour(&serving.address, &format!("{head}transfer-encoding: chunked\r\n\r\n"), &chunk, 1 << 30);
+        let (sent, code) =
+            pour(&serving.address, &format!("{head}transfer-encoding: chunked\r\n\r\n"), &chunk, 1 << 30);
         assert!(sent < 64 << 20 && matches!(code, 413 | 0), "{what}, in chunks: {sent} {code}");
     }
     let exactly = |head: &str, length: usize| {

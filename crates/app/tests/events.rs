@@ -94,7 +94,13 @@ impl Page {
     }
 
     /// Follows until it knows what is in the store, and that is what is expected there.
-    fn follow(&mut self, serving: &Serving, token: &str, listener: &Listener, done: impl Fn(&BTreeMap<i64, String>) -> bool) {
+    fn follow(
+        &mut self,
+        serving: &Serving,
+        token: &str,
+        listener: &Listener,
+        done: impl Fn(&BTreeMap<i64, String>) -> bool,
+    ) {
         wait_for("the page to know what is in the store", || {
             while let Some(event) = listener.next() {
                 self.take(serving, token, &event);
@@ -125,13 +131,16 @@ fn a_page_that_follows_knows_in_the_end_what_is_in_the_store() {
     page.take(&serving, &token, &listener.wait_for("reset"));
     // What happens is named, one by one.
     world.run(&["run", "rows"]);
-    page.follow(&serving, &token, &listener, |tasks| in_state(tasks, "finished") == 27 && in_state(tasks, "failed") == 4);
+    page.follow(&serving, &token, &listener, |tasks| {
+        in_state(tasks, "finished") == 27 && in_state(tasks, "failed") == 4
+    });
     assert_eq!(page.resets, 1);
     let counts = serving.send("GET", "/api/v1/health", &[("authorization", &format!("Bearer {token}"))], b"").1;
     assert!(counts["sentence"].as_str().unwrap().contains("4 tasks of route \"save\" have failed"), "{counts}");
     // The line is cut for a moment: what was missed comes, and nothing twice.
     drop(listener);
-    let failed: Vec<String> = page.tasks.iter().filter(|(_, state)| *state == "failed").map(|(id, _)| id.to_string()).collect();
+    let failed: Vec<String> =
+        page.tasks.iter().filter(|(_, state)| *state == "failed").map(|(id, _)| id.to_string()).collect();
     world.run(&["tasks", "skip", &failed[0], &failed[1]]).expect(0);
     let listener = Listener::begin(&serving.address, "/api/v1/events", &token, page.last.as_deref());
     page.follow(&serving, &token, &listener, |tasks| in_state(tasks, "skipped") == 2);
@@ -139,7 +148,9 @@ fn a_page_that_follows_knows_in_the_end_what_is_in_the_store() {
     // More than are named.
     add_rows(&world, 101, 1_000);
     world.run(&["run", "rows"]);
-    page.follow(&serving, &token, &listener, |tasks| tasks.len() == 31 + 1_001 && in_state(tasks, "new") == 0 && in_state(tasks, "processing") == 0);
+    page.follow(&serving, &token, &listener, |tasks| {
+        tasks.len() == 31 + 1_001 && in_state(tasks, "new") == 0 && in_state(tasks, "processing") == 0
+    });
     // The server is gone for a while, and much happens meanwhile.
     serving.signal("-KILL");
     assert!(listener.ends());
@@ -206,7 +217,8 @@ fn a_task_is_followed_to_the_words_of_its_answer() {
             let chunk = json!({ "id": "1", "model": "m", "choices": [{ "index": 0, "delta": { "content": word } }] });
             let _ = stream.write_all(format!("data: {chunk}\n\n").as_bytes());
         }
-        let last = json!({ "id": "1", "model": "m", "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
+        let last =
+            json!({ "id": "1", "model": "m", "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
         let _ = stream.write_all(format!("data: {last}\n\ndata: [DONE]\n\n").as_bytes());
     });
     world.write(

@@ -35,7 +35,8 @@ routes:
 /// Whole text of `/metrics`.
 fn metrics(serving: &Serving, token: &str) -> String {
     let mut socket = TcpStream::connect(&serving.address).unwrap();
-    let head = format!("GET /metrics HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+    let head =
+        format!("GET /metrics HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
@@ -48,7 +49,12 @@ fn metrics(serving: &Serving, token: &str) -> String {
 fn samples(text: &str) -> BTreeMap<String, f64> {
     assert!(text.ends_with("# EOF\n"), "{text}");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| { let (name, value) = line.rsplit_once(' ').unwrap(); (name.to_owned(), value.parse().unwrap()) }).collect()
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
 }
 
 /// Every name of ours in a text.
@@ -70,7 +76,8 @@ fn a_collector_is_shown_what_happens_and_the_files_made_for_it_name_nothing_else
     let apply = world.run_at(&simulator.url, &["apply", "flow.yaml"]);
     apply.expect(0);
     world.run(&["people", "add", "collector", "--role", "viewer", "--no-payloads"]).expect(0);
-    let token = world.run(&["tokens", "add", "collector", "--json"]).expect(0).json()["token"].as_str().unwrap().to_owned();
+    let token =
+        world.run(&["tokens", "add", "collector", "--json"]).expect(0).json()["token"].as_str().unwrap().to_owned();
     let serving = Serving::start(world.command(&[]).env("MISTRAL_BASE_URI", &simulator.url));
     assert_eq!(serving.send("GET", "/metrics", &[], b"").0, 401, "not for everybody");
     world.run(&["run", "rows"]);
@@ -102,10 +109,16 @@ fn a_collector_is_shown_what_happens_and_the_files_made_for_it_name_nothing_else
     assert!(one(r#"tramontane_requests_total{path="/metrics",method="GET",code="4xx"}"#) >= 1.0);
     assert!(one("process_resident_memory_bytes") > 1e6 && one("process_open_fds") > 3.0);
     // Conventions: whoever has a unit says so, and every sample belongs to what was described.
-    let described: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let described: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     for name in samples.keys() {
         let name = name.split('{').next().unwrap();
-        assert!(described.iter().any(|family| name.strip_prefix(family).is_some_and(|rest| matches!(rest, "" | "_total" | "_bucket" | "_sum" | "_count"))), "{name}");
+        assert!(
+            described.iter().any(|family| name
+                .strip_prefix(family)
+                .is_some_and(|rest| matches!(rest, "" | "_total" | "_bucket" | "_sum" | "_count"))),
+            "{name}"
+        );
     }
     // The files. What has not happened here has no samples: it is known to be there all the same.
     let quiet = ["tramontane_retries_total", "tramontane_connections_refused_total"];
@@ -118,7 +131,8 @@ fn a_collector_is_shown_what_happens_and_the_files_made_for_it_name_nothing_else
         let missing: Vec<_> = names.iter().filter(|name| !known.contains(&name.as_str())).collect();
         assert!(missing.is_empty(), "{file} names what is not measured: {missing:?}");
     }
-    let board: Value = serde_json::from_str(&std::fs::read_to_string(root.join("deploy/grafana/tramontane.json")).unwrap()).unwrap();
+    let board: Value =
+        serde_json::from_str(&std::fs::read_to_string(root.join("deploy/grafana/tramontane.json")).unwrap()).unwrap();
     assert!(board["panels"].as_array().unwrap().len() >= 12);
     serving.stop();
 }

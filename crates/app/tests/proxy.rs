@@ -30,8 +30,10 @@ fn configuration(world: &World, port: u16, server: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/proxy.md");
     let page = std::fs::read_to_string(page).unwrap();
     let block = page.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
-    let block: String = block.lines().filter(|line| !line.trim().starts_with("ssl_")).map(|line| format!("{line}\n")).collect();
-    let changed = block.replace("listen 443 ssl;", &format!("listen 127.0.0.1:{port};")).replace("127.0.0.1:8420", server);
+    let block: String =
+        block.lines().filter(|line| !line.trim().starts_with("ssl_")).map(|line| format!("{line}\n")).collect();
+    let changed =
+        block.replace("listen 443 ssl;", &format!("listen 127.0.0.1:{port};")).replace("127.0.0.1:8420", server);
     assert!(changed != block && changed.contains(server));
     let folder = world.path("nginx");
     std::fs::create_dir_all(&folder).unwrap();
@@ -39,12 +41,15 @@ fn configuration(world: &World, port: u16, server: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {folder}/{kind};\n"))
         .concat();
-    format!("daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{changed}}}\n")
+    format!(
+        "daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{changed}}}\n"
+    )
 }
 
 #[test]
 fn the_proxy_of_the_documentation_works() {
-    let nginx = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
+    let nginx =
+        ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
     let Some(nginx) = nginx else {
         eprintln!("NOT TESTED: a proxy before the server; nginx is not installed here");
         return;
@@ -52,17 +57,13 @@ fn the_proxy_of_the_documentation_works() {
     let world = World::new();
     world.run(&["people", "add", "ann", "--role", "admin"]).expect(0);
     let token = world.run(&["tokens", "add", "ann", "--json"]).expect(0).json()["token"].as_str().unwrap().to_owned();
-    let serving = Serving::start_with(&mut world.command(&[]), &["--behind-proxy", "127.0.0.1", "--connections-each", "2"]);
+    let serving =
+        Serving::start_with(&mut world.command(&[]), &["--behind-proxy", "127.0.0.1", "--connections-each", "2"]);
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
     let file = world.write("nginx.conf", configuration(&world, port, &serving.address));
-    let child = Command::new(nginx)
-        .args(["-e", "stderr", "-c"])
-        .arg(&file)
-        .stderr(Stdio::inherit())
-        .spawn()
-        .unwrap();
+    let child = Command::new(nginx).args(["-e", "stderr", "-c"]).arg(&file).stderr(Stdio::inherit()).spawn().unwrap();
     let _nginx = Nginx(child);
     let address = format!("127.0.0.1:{port}");
     wait_for("nginx", || request(&address, "GET", "/healthz", &[], b"").filter(|(status, _)| *status == 200));
@@ -71,7 +72,8 @@ fn the_proxy_of_the_documentation_works() {
     listener.wait_for("reset");
     // Who asks is who asks nginx; what they claim to be is not passed on.
     let bearer = format!("Bearer {token}");
-    let headers = [("authorization", bearer.as_str()), ("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.8")];
+    let headers =
+        [("authorization", bearer.as_str()), ("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.8")];
     assert_eq!(request(&address, "GET", "/api/v1/me", &headers, b"").unwrap().0, 200);
     let others: Vec<Listener> = (0..5).map(|_| Listener::begin(&address, "/api/v1/events", &token, None)).collect();
     others.iter().for_each(|listener| drop(listener.wait_for("reset")));

@@ -110,7 +110,12 @@ impl Measures {
         registry.register_with_unit("call_duration", "How long calls took", Unit::Seconds, self.durations.clone());
         registry.register("usage_tokens", "Tokens that calls used", self.tokens.clone());
         registry.register("cost", "Estimated cost, in the currency of the price book", self.costs.clone());
-        registry.register_with_unit("commit_duration", "How long ends took to be durable", Unit::Seconds, self.commits.clone());
+        registry.register_with_unit(
+            "commit_duration",
+            "How long ends took to be durable",
+            Unit::Seconds,
+            self.commits.clone(),
+        );
         registry.register("commit_size", "Ends of attempts in one commit", self.sizes.clone());
     }
 

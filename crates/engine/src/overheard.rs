@@ -105,7 +105,8 @@ impl<'a> Reader<'a> {
 
     fn text(&self, event: &[u8]) -> Option<String> {
         let event = std::str::from_utf8(event).ok()?;
-        let data: Vec<&str> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
+        let data: Vec<&str> =
+            event.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim_start).collect();
         let data: Value = serde_json::from_str(&data.join("\n")).ok()?;
         self.operation.heard(&data).filter(|text| !text.is_empty())
     }

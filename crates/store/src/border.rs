@@ -4,8 +4,8 @@ use crate::blobs::Blobs;
 use crate::{
     AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
     Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Run, Schedule, Settle, Standings, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow,
-    TaskStory, Token, UsageBy, UsageSum,
+    NewRun, NewTask, Person, Run, Schedule, Settle, Standings, Start, StoreError, StoredDefinition, Tally, TaskFilter,
+    TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;

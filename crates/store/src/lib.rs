@@ -18,6 +18,7 @@ mod lost;
 mod misfit;
 pub mod people;
 pub mod postgres;
+pub mod seal;
 pub mod sqlite;
 pub mod standing;
 pub mod types;

@@ -32,7 +32,13 @@ Example: tramontane serve
 shows. SIGTERM: nothing new is begun, calls under way are awaited, the rest is handed back.")]
 pub(crate) struct Serve {
     /// Address to listen on, or unix:PATH for a socket of the file system; may be given more than once.
-    #[arg(long, default_value = "127.0.0.1:8420", env = "TRAMONTANE_LISTEN", value_delimiter = ',', value_name = "ADDRESS")]
+    #[arg(
+        long,
+        default_value = "127.0.0.1:8420",
+        env = "TRAMONTANE_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
     listen: Vec<Door>,
     /// Where the proxy that stands before it connects from: an address, a network (10.0.0.0/24), or unix. What it says of
     /// who asks is believed. Without one, only this machine may come.
@@ -118,7 +124,8 @@ impl Serve {
             open_metrics: self.open_metrics,
         };
         let proxies = Proxies::read(&self.behind_proxy).map_err(|problem| Failure::new(Exit::Refused, problem))?;
-        let reception = |router, proxies| Reception { router, room: shared.room.clone(), proxies, stop: closing.clone() };
+        let reception =
+            |router, proxies| Reception { router, room: shared.room.clone(), proxies, stop: closing.clone() };
         let outside = reception(server::public(shared.clone()), Arc::new(proxies));
         let mut serving = JoinSet::new();
         serving.spawn(shared.hub.clone().run(shared.clone()));

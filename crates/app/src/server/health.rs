@@ -158,7 +158,8 @@ fn client(name: &str, view: &GateView) -> Part {
 /// What waits, and what has failed.
 async fn asked(shared: &Shared) -> Result<Vec<Part>, StoreError> {
     let flows = shared.status.borrow().flows.clone();
-    let lanes: Vec<LaneId> = flows.iter().flat_map(|flows| flows.pulls.keys().chain(flows.pushes.keys())).copied().collect();
+    let lanes: Vec<LaneId> =
+        flows.iter().flat_map(|flows| flows.pulls.keys().chain(flows.pushes.keys())).copied().collect();
     let mut parts = vec![queue(shared.store.next_due(lanes).await?, shared.clock.now())];
     let mut failed: BTreeMap<LaneId, [u64; 2]> = BTreeMap::new();
     for tally in shared.store.tally(None).await? {
@@ -179,7 +180,10 @@ async fn asked(shared: &Shared) -> Result<Vec<Part>, StoreError> {
             (failed, 0) => format!("{failed} tasks of {part} \"{}\" have failed", lane.name),
             (0, unknown) => format!("the outcome of {unknown} tasks of {part} \"{}\" is unknown", lane.name),
             (failed, unknown) => {
-                format!("{failed} tasks of {part} \"{}\" have failed, and the outcome of {unknown} is unknown", lane.name)
+                format!(
+                    "{failed} tasks of {part} \"{}\" have failed, and the outcome of {unknown} is unknown",
+                    lane.name
+                )
             }
         };
         parts.push(Part::new(part, Condition::Troubled, words).named(&lane.name));

@@ -116,7 +116,12 @@ pub(super) async fn text(shared: &Shared) -> String {
     own.register_with_unit("request_duration", "How long it took until answers began", Unit::Seconds, durations);
     add_standing(shared, &mut own);
     let answers = add_stored(shared, &mut own).await.is_ok();
-    gauge(&mut own, "store_up", "Whether the store answers, and can be written", i64::from(answers && shared.standing.trouble().is_none()));
+    gauge(
+        &mut own,
+        "store_up",
+        "Whether the store answers, and can be written",
+        i64::from(answers && shared.standing.trouble().is_none()),
+    );
     let mut process = Registry::with_prefix("process");
     add_process(shared, &mut process);
     let mut text = String::new();
@@ -212,8 +217,15 @@ async fn add_stored(shared: &Shared, registry: &mut Registry) -> Result<(), Stor
 
 /// What the system says of this process, under the names that every exporter uses.
 fn add_process(shared: &Shared, registry: &mut Registry) {
-    decimal(registry, "start_time", "When the process began, since 1970", Unit::Seconds, seconds(shared.requests.began));
-    let held = rest_of_line("/proc/self/status", "VmRSS:").and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    decimal(
+        registry,
+        "start_time",
+        "When the process began, since 1970",
+        Unit::Seconds,
+        seconds(shared.requests.began),
+    );
+    let held = rest_of_line("/proc/self/status", "VmRSS:")
+        .and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
     if let Some(kibibytes) = held {
         decimal(registry, "resident_memory", "Memory in use", Unit::Bytes, kibibytes * 1024.0);
     }

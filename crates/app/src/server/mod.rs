@@ -8,10 +8,10 @@ mod listen;
 mod metrics;
 mod webhooks;
 
+use crate::logs::Logs;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use crate::logs::Logs;
 use engine::clock::Clock;
 use engine::{Parts, Standing, Status};
 use std::sync::Arc;

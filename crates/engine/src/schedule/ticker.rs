@@ -58,7 +58,8 @@ impl Ticker {
         }
         if !runs.is_empty() {
             for run in &runs {
-                let (schedule, late) = (run.trigger.as_str(), run.skipped.as_ref().map(|problem| problem.code.as_ref()));
+                let (schedule, late) =
+                    (run.trigger.as_str(), run.skipped.as_ref().map(|problem| problem.code.as_ref()));
                 match late {
                     Some(code) => tracing::warn!(schedule, code, "a time of a schedule is passed over"),
                     None => tracing::info!(schedule, "a schedule begins a run"),

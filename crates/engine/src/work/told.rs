@@ -59,11 +59,28 @@ fn log(shared: &Shared, follows: &Follows) {
     match follows.next {
         Next::Failed => tracing::info!(task, route, incoming, run, attempt, code, "a task failed"),
         Next::Unknown => {
-            tracing::info!(task, route, incoming, run, attempt, code, "the outcome of a task is unknown: somebody has to decide");
+            tracing::info!(
+                task,
+                route,
+                incoming,
+                run,
+                attempt,
+                code,
+                "the outcome of a task is unknown: somebody has to decide"
+            );
         }
         Next::Retry(due_at) => {
             let wait_ms = due_at - shared.now();
-            tracing::info!(task, route, incoming, run, attempt, code, wait_ms, "an attempt failed and is to be repeated");
+            tracing::info!(
+                task,
+                route,
+                incoming,
+                run,
+                attempt,
+                code,
+                wait_ms,
+                "an attempt failed and is to be repeated"
+            );
         }
         Next::Finished => tracing::debug!(task, route, incoming, run, attempt, "a task finished"),
         Next::Skipped => tracing::debug!(task, route, incoming, run, attempt, code, "a task was passed over"),

@@ -28,11 +28,7 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
     params(("last-event-id" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, content_type = "text/event-stream", body = String))
 )]
-pub(super) async fn all(
-    State(shared): State<Shared>,
-    actor: Actor,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
+pub(super) async fn all(State(shared): State<Shared>, actor: Actor, headers: HeaderMap) -> Result<Response, Refused> {
     let had = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
     // An id that cannot be ours is one that is not known any more.
     let had = had.map(|id| if id.len() > LONGEST_ID { String::new() } else { id.to_owned() });

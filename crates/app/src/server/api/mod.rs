@@ -26,6 +26,6 @@ mod tasks;
 mod usage;
 
 pub(crate) use people::{Person, Token};
-pub(crate) use routes::document;
 pub(super) use problem::refuse;
+pub(crate) use routes::document;
 pub(super) use routes::router;

@@ -4,9 +4,7 @@ use super::super::Shared;
 use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
-use super::{
-    audit, definitions, events, health, logs, operations, people, runs, schedules, storages, tasks, usage,
-};
+use super::{audit, definitions, events, health, logs, operations, people, runs, schedules, storages, tasks, usage};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -79,7 +77,8 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     // Beside the API, where collectors look for it.
     let measured = match shared.open_metrics {
         true => get(health::measured),
-        false => get(health::measured).layer(from_fn_with_state(Needs { shared: shared.clone(), role: Viewer }, actor::admit)),
+        false => get(health::measured)
+            .layer(from_fn_with_state(Needs { shared: shared.clone(), role: Viewer }, actor::admit)),
     };
     table()
         .into_iter()
@@ -136,6 +135,9 @@ fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 /// What holds for every operation: who may, and that all but what it says of itself is a problem.
 fn complete(operation: &mut Operation, role: Role) {
+    // Handlers are called alike in all resources: `tasks_list`.
+    let names = operation.tags.iter().flatten().chain(&operation.operation_id);
+    operation.operation_id = Some(names.map(String::as_str).collect::<Vec<_>>().join("_"));
     operation.extensions = Some(ExtensionsBuilder::new().add("x-role", role.as_str()).build());
     operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("token", [])]);
     let problem = Content::new(Some(Ref::from_schema_name(ProblemDetails::name())));

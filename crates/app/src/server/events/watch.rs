@@ -44,7 +44,8 @@ impl Watch {
 
     /// The events of what happened since. `looks`: also of what nobody tells.
     pub(super) async fn happened(&mut self, shared: &Shared, gathered: Gathered, looks: bool) -> Vec<Event> {
-        let mut events: Vec<Event> = gathered.remarks.iter().map(|((event, _), known)| (*event, known.clone())).collect();
+        let mut events: Vec<Event> =
+            gathered.remarks.iter().map(|((event, _), known)| (*event, known.clone())).collect();
         let others_write = looks && shared.store.is_shared();
         if gathered.definitions || (others_write && self.is_newer(shared)) {
             events.extend(self.look_at_definitions(shared).await.ok().flatten());
@@ -161,7 +162,8 @@ impl Watch {
         let (revision, all) = shared.store.definitions().await?;
         let now: BTreeMap<(String, String), i64> =
             all.into_iter().map(|one| ((one.kind, one.name), one.revision)).collect();
-        let changed = now.iter().filter(|(key, revision)| self.definitions.get(key) != Some(revision)).map(|(key, _)| key);
+        let changed =
+            now.iter().filter(|(key, revision)| self.definitions.get(key) != Some(revision)).map(|(key, _)| key);
         let gone = self.definitions.keys().filter(|key| !now.contains_key(key));
         let all: Vec<&(String, String)> = changed.chain(gone).collect();
         let listed: Vec<Value> =

@@ -108,9 +108,9 @@ pub(crate) async fn may_open(
     let Some(wide) = doors.iter().find(|door| door.is_wide()) else { return Ok(Ok(())) };
     if proxies.is_empty() {
         let reason = format!("other machines can come to {wide}, and no proxy is named that does TLS before it");
-        return Ok(Err(Problem::new("proxy_missing", reason).at("--behind-proxy").hint(
-            "name the address that the proxy connects from: --behind-proxy 10.0.0.5, or listen on 127.0.0.1",
-        )));
+        return Ok(Err(Problem::new("proxy_missing", reason)
+            .at("--behind-proxy")
+            .hint("name the address that the proxy connects from: --behind-proxy 10.0.0.5, or listen on 127.0.0.1")));
     }
     if open_metrics {
         let reason = format!("other machines can come to {wide}, and would be shown /metrics without a token");

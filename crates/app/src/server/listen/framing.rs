@@ -185,7 +185,9 @@ impl Framed {
 
     fn body(self, is_newest: bool) -> Result<Body, Fault> {
         match self {
-            Self { length: Some(_), chunked: true, .. } => Err(Fault("content-length and transfer-encoding stand together")),
+            Self { length: Some(_), chunked: true, .. } => {
+                Err(Fault("content-length and transfer-encoding stand together"))
+            }
             Self { chunked: true, .. } if !is_newest => Err(Fault("HTTP/1.0 has no transfer-encoding")),
             Self { hosts, .. } if hosts > 1 || (hosts == 0 && is_newest) => Err(Fault("host does not stand once")),
             Self { chunked: true, .. } => Ok(Body::Chunked),
