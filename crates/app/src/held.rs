@@ -3,6 +3,8 @@
 mod revisions;
 mod runs;
 mod sign_in;
+mod standing;
+mod tasks;
 
 use crate::server::control::{Ask, LARGEST, Told, socket};
 use async_trait::async_trait;
