@@ -132,7 +132,10 @@ pub(crate) fn document() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     for Route { role, handlers: (schemas, described, _) } in table() {
-        components.schemas.extend(schemas);
+        for (name, schema) in schemas {
+            let before = components.schemas.insert(name.clone(), schema.clone());
+            debug_assert!(before.is_none_or(|before| before == schema), "two types of the API are called {name}");
+        }
         for (path, mut item) in described.paths {
             operations_of(&mut item).for_each(|operation| complete(operation, role));
             match paths.paths.get_mut(&path) {
