@@ -1,6 +1,10 @@
 //! A store that another process holds: read here, written there.
 
 mod revisions;
+mod runs;
+mod sign_in;
+mod standing;
+mod tasks;
 
 use crate::server::control::{Ask, LARGEST, Told, socket};
 use async_trait::async_trait;

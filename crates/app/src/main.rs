@@ -5,6 +5,7 @@ mod cli;
 mod exit;
 mod held;
 mod imports;
+mod logs;
 mod operations;
 mod parts;
 mod print;

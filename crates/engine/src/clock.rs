@@ -110,6 +110,38 @@ impl Clock for FastClock {
     }
 }
 
+/// The machine's clock, ahead by as many milliseconds as stand in a file: for tests of whole processes that move it.
+#[cfg(feature = "crash-points")]
+#[derive(Clone, Debug)]
+pub struct ShiftedClock {
+    file: std::path::PathBuf,
+}
+
+#[cfg(feature = "crash-points")]
+impl ShiftedClock {
+    /// Ahead by what stands in this file, looked at each time; where there is nothing, not at all.
+    #[must_use]
+    pub fn new(file: std::path::PathBuf) -> Self {
+        Self { file }
+    }
+}
+
+#[cfg(feature = "crash-points")]
+#[async_trait]
+impl Clock for ShiftedClock {
+    fn now(&self) -> Millis {
+        let ahead = std::fs::read(&self.file).ok().and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
+        SystemClock.now() + ahead.unwrap_or(0)
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        while self.now() < at {
+            let wait = u64::try_from(at - self.now()).unwrap_or(0).min(50);
+            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        }
+    }
+}
+
 /// A clock that stands still until it is moved: for tests.
 #[derive(Debug)]
 pub struct ManualClock {

@@ -1,6 +1,6 @@
 //! What definitions say of each other: names that must exist, and routes that feed themselves.
 
-use super::builtin::{ANSWERS, WEBHOOK};
+use super::builtin::{ANSWERS, PROXY, WEBHOOK};
 use super::kind::Kind;
 use super::node::options_of;
 use model::http::Preflight;
@@ -74,6 +74,7 @@ impl<'a> Named<'a> {
         let reason = match kind {
             ANSWERS => "it listens to the answers of a route",
             WEBHOOK => "others send to it",
+            PROXY => "others call it",
             _ => return None,
         };
         Some(Problem::new("incoming_not_runnable", reason).at("run").hint("schedule an incoming that fetches its data"))

@@ -8,6 +8,7 @@
 
 mod admission;
 mod answered;
+pub mod asked;
 mod conclude;
 mod dispatch;
 mod driver_lane;
@@ -22,6 +23,7 @@ mod repeat;
 mod settle;
 pub(crate) mod storages;
 mod take_over;
+mod told;
 mod wait;
 
 pub use answered::from_answer;

@@ -1,5 +1,6 @@
 //! PostgreSQL adapter: one database, any number of processes. Blobs are in a folder that all of them share.
 
+mod activities;
 mod claims;
 mod connect;
 pub(crate) mod copy;
@@ -9,6 +10,7 @@ mod ends;
 mod engines;
 mod entries;
 mod fault;
+mod kept_answers;
 mod lanes;
 mod order;
 mod people;
@@ -16,12 +18,18 @@ mod prune;
 mod queries;
 mod revisions;
 mod rows;
+mod runs;
 mod schedules;
+mod search;
 mod server;
+mod settings;
+mod sign_in;
+mod standing;
 mod starts;
 mod tally;
 mod tasks;
 mod usage;
+mod views;
 
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};

@@ -1,5 +1,6 @@
 //! SQLite adapter: one data folder, one engine, one thread that writes.
 
+mod activities;
 mod backup;
 mod claims;
 pub(crate) mod copy;
@@ -9,6 +10,7 @@ mod engines;
 mod entries;
 mod examine;
 mod folder;
+mod kept_answers;
 mod lanes;
 mod migrate;
 mod people;
@@ -17,11 +19,17 @@ mod queries;
 mod readers;
 mod revisions;
 mod rows;
+mod runs;
 mod schedules;
+mod search;
+mod settings;
+mod sign_in;
+mod standing;
 mod tally;
 mod tasks;
 mod text;
 mod usage;
+mod views;
 mod writer;
 
 pub use backup::{Backup, back_up, restore};
