@@ -1,5 +1,6 @@
 //! `tramontane serve`: runs everything that is defined, until it is told to stop.
 
+use super::file_roots::FileRoots;
 use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
@@ -62,6 +63,8 @@ pub(crate) struct Serve {
     /// With --once: how long to wait for what comes due later, with nothing else to do.
     #[arg(long, default_value = "0s", value_name = "DURATION", requires = "once")]
     wait: Span,
+    #[command(flatten)]
+    file_roots: FileRoots,
 }
 
 impl Serve {
@@ -117,6 +120,7 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            file_roots: self.file_roots.made(context)?,
             hub: Hub::new(closing.clone()),
             room: Room::new(Limits { all: self.connections.max(1), each: self.connections_each.max(1) }),
             logs: context.logs.clone(),

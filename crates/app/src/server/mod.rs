@@ -14,11 +14,12 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use engine::clock::Clock;
 use engine::{Parts, Standing, Status};
+use std::path::PathBuf;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Person, Token, document, schema};
+pub(crate) use api::{Person, Token, Trace, document, schema};
 pub(crate) use events::Hub;
 pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
 pub(crate) use metrics::Requests;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// Folders in which definitions that come through the API may name files.
+    pub(crate) file_roots: Arc<[PathBuf]>,
     /// Where what happens is told.
     pub(crate) hub: Arc<Hub>,
     /// Where connections have their places.

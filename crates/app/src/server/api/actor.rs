@@ -37,15 +37,6 @@ impl<S: Sync> FromRequestParts<S> for Actor {
     }
 }
 
-/// From where [`admit`] has put it. A route that has no role has no actor, and its handler is not called.
-impl<S: Sync> FromRequestParts<S> for Actor {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(unauthorised)
-    }
-}
-
 impl Actor {
     /// Whether they may see payloads, and records that they do, or wanted to.
     pub(super) async fn may_see(&self, shared: &Shared, what: &str, subject: &str) -> Result<(), Refused> {

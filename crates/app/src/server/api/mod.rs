@@ -7,15 +7,20 @@
 
 mod actor;
 mod audit;
+mod bundle;
 mod definitions;
 mod document;
 mod events;
 mod extract;
 mod health;
 mod logs;
+mod noted;
 mod operations;
 mod people;
+mod plans;
+mod preconditions;
 mod problem;
+mod revisions;
 mod routes;
 mod runs;
 mod schedules;
@@ -23,9 +28,12 @@ pub(crate) mod schema;
 mod storages;
 mod task_events;
 mod tasks;
+mod trace;
 mod usage;
+mod variables;
 
 pub(crate) use people::{Person, Token};
 pub(super) use problem::refuse;
 pub(crate) use routes::document;
 pub(super) use routes::router;
+pub(crate) use trace::Trace;

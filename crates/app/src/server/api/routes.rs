@@ -4,7 +4,10 @@ use super::super::Shared;
 use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
-use super::{audit, definitions, events, health, logs, operations, people, runs, schedules, storages, tasks, usage};
+use super::{
+    audit, bundle, definitions, events, health, logs, operations, people, plans, revisions, runs, schedules, storages,
+    tasks, trace, usage, variables,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -13,7 +16,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{any, get};
 use model::Problem;
-use model::Role::{self, Admin, Operator, Viewer};
+use model::Role::{self, Admin, Editor, Operator, Viewer};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
@@ -57,6 +60,20 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(usage::sums)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
+        route(Editor, routes!(definitions::put)),
+        route(Editor, routes!(definitions::delete)),
+        route(Viewer, large(routes!(plans::check))),
+        route(Viewer, routes!(revisions::list)),
+        route(Viewer, routes!(revisions::of_one)),
+        route(Viewer, routes!(revisions::show)),
+        route(Viewer, routes!(revisions::diff)),
+        route(Editor, routes!(revisions::restore)),
+        route(Viewer, large(routes!(plans::show))),
+        route(Editor, large(routes!(plans::apply))),
+        route(Viewer, routes!(plans::export_all)),
+        route(Operator, routes!(trace::run)),
+        route(Editor, routes!(variables::show)),
+        route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
         route(Viewer, routes!(operations::show)),
         route(Admin, routes!(people::list)),
@@ -64,6 +81,11 @@ fn table() -> Vec<Route> {
         route(Admin, routes!(people::delete_token)),
         route(Admin, routes!(audit::list)),
     ]
+}
+
+/// Routes whose bodies may be as large as a bundle of definitions.
+fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodRouter<Shared> {
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bundle::LARGEST)))
 }
 
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.
