@@ -5,9 +5,9 @@
 //! is one trace. No data is in it, and no reason of a failure.
 
 use crate::settings::environment;
+use engine::Standing;
 use engine::exchange::Post;
 use engine::spans::Attempted;
-use engine::Standing;
 use model::{Evidence, Millis, Problem, TaskState};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
