@@ -133,6 +133,13 @@ impl Serve {
         let outside = reception(server::public(shared.clone()), Arc::new(proxies));
         let mut serving = JoinSet::new();
         serving.spawn(shared.hub.clone().run(shared.clone()));
+        #[cfg(feature = "otel")]
+        if let Some(tracing) = crate::otel::begin(&parts.standing, parts.store.id())
+            .map_err(|problem| Failure::new(Exit::Refused, problem))?
+        {
+            // Ends with the process: what is told last may be lost.
+            tokio::spawn(tracing);
+        }
         let mut places = Vec::new();
         for (door, listener) in doors {
             places.push(door);
