@@ -94,6 +94,8 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            turns: Arc::default(),
+            choices: Arc::default(),
         };
         let (close, closing) = watch::channel(false);
         let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));

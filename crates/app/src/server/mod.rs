@@ -1,6 +1,7 @@
 //! What listens: health, webhooks and the API on an address, other commands of this machine on a socket in the data folder.
 
 mod api;
+mod body;
 pub(crate) mod control;
 mod health;
 mod listen;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Person, Token, document, schema};
+pub(crate) use api::{Lists, Person, Token, Turns, document, schema};
 pub(crate) use listen::{listen_tcp, listen_unix};
 
 /// What every request may know.
@@ -26,6 +27,10 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// Who calls which route.
+    pub(crate) turns: Arc<Turns>,
+    /// What can be chosen, as it was lately.
+    pub(crate) choices: Arc<Lists>,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.

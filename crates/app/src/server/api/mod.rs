@@ -6,13 +6,17 @@
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
 mod actor;
+mod answers;
 mod audit;
+mod calls;
+mod choices;
 mod definitions;
 mod document;
 mod extract;
 mod operations;
 mod people;
 mod problem;
+mod proxy;
 mod routes;
 mod runs;
 mod schedules;
@@ -21,6 +25,8 @@ mod storages;
 mod tasks;
 mod usage;
 
+pub(crate) use choices::Lists;
 pub(crate) use people::{Person, Token};
+pub(crate) use proxy::Turns;
 pub(crate) use routes::document;
 pub(super) use routes::router;

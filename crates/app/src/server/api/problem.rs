@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::Problem;
+use model::{Problem, RunId, TaskId};
 use serde_json::json;
+use std::time::Duration;
 use store::StoreError;
 
 /// A request that is not fulfilled.
@@ -14,11 +15,27 @@ use store::StoreError;
 pub(super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    /// The run and the task that it is about.
+    about: Option<(RunId, TaskId)>,
+    /// When to come again.
+    after: Option<Duration>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem }
+        Self { status, problem, about: None, after: None }
+    }
+
+    /// Names the task that it is about, so that it can be asked for.
+    pub(super) fn about(mut self, run: RunId, task: TaskId) -> Self {
+        self.about = Some((run, task));
+        self
+    }
+
+    /// Says when to come again.
+    pub(super) fn after(mut self, time: Duration) -> Self {
+        self.after = Some(time);
+        self
     }
 
     pub(super) fn not_found(code: &'static str, reason: impl Into<String>) -> Self {
@@ -28,8 +45,8 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem } = self;
-        let body = json!({
+        let Self { status, problem, about, after } = self;
+        let mut body = json!({
             "type": format!("/docs/errors/{}", problem.code),
             "status": status.as_u16(),
             "code": problem.code,
@@ -37,7 +54,13 @@ impl IntoResponse for Refused {
             "place": (!problem.place.is_empty()).then_some(&problem.place),
             "hint": problem.hint,
         });
+        if let Some((run, task)) = about {
+            (body["run"], body["task"]) = (json!(run), json!(task));
+        }
         let mut response = (status, Json(body)).into_response();
+        if let Some(after) = after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

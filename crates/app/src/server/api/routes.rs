@@ -4,7 +4,7 @@ use super::super::Shared;
 use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
-use super::{audit, definitions, operations, people, runs, schedules, storages, tasks, usage};
+use super::{audit, calls, choices, definitions, operations, people, proxy, runs, schedules, storages, tasks, usage};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -54,7 +54,12 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
         route(Viewer, routes!(operations::list)),
+        route(Viewer, routes!(operations::list_areas)),
         route(Viewer, routes!(operations::show)),
+        route(Viewer, routes!(calls::check)),
+        route(Operator, routes!(calls::send)),
+        route(Operator, routes!(choices::list)),
+        route(Operator, routes!(proxy::call)),
         route(Admin, routes!(people::list)),
         route(Admin, routes!(people::tokens)),
         route(Admin, routes!(people::delete_token)),

@@ -39,6 +39,12 @@ pub(super) struct ProblemDetails {
     pub(super) place: Option<String>,
     /// What to do.
     pub(super) hint: Option<String>,
+    /// The run that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<i64>,
+    /// The task that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) task: Option<i64>,
 }
 
 /// One thing that is wrong with definitions, data or an attempt.
