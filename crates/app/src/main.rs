@@ -1,9 +1,11 @@
 //! The binary `tramontane`: everything meets here.
 
+mod changes;
 mod cli;
 mod exit;
 mod held;
 mod imports;
+mod logs;
 mod operations;
 mod parts;
 mod print;

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::definitions::from_stored;
-use crate::definitions::variables::Variables;
+use crate::definitions::variables::{Variables, WithDeclared};
 use crate::flow::{self, Call, Flows, PullSource};
 use crate::random::Random;
 use crate::schedule::Ticker;
@@ -86,6 +86,7 @@ impl Engine {
     pub async fn open(parts: Parts) -> Result<Self, Vec<Problem>> {
         let one = |error: store::StoreError| vec![error.problem()];
         let (revision, stored) = parts.store.definitions().await.map_err(one)?;
+        let declared = parts.store.declared().await.map_err(one)?;
         let definitions = from_stored(&stored)?;
         let pulls = definitions.incoming.keys().map(|name| (TaskKind::Pull, name.clone()));
         let pushes = definitions.routes.keys().map(|name| (TaskKind::Push, name.clone()));
@@ -100,7 +101,7 @@ impl Engine {
             revision,
             definitions: &definitions,
             registry: &parts.registry,
-            variables: parts.variables.as_ref(),
+            variables: &WithDeclared { declared: &declared, otherwise: parts.variables.as_ref() },
             standing: &parts.standing,
             lanes: &lanes,
         })?;
@@ -164,6 +165,7 @@ impl Engine {
         };
         let run = NewRun::now(flow.lane, &options.trigger, now, Bytes::from(payload.to_string()));
         let (run, _) = store.begin_run(run).await.map_err(|error| error.problem())?;
+        tracing::info!(run = run.0, incoming, trigger = options.trigger, "a run begins");
         Ok(Begun { run, open, continued: false })
     }
 

@@ -5,12 +5,16 @@ pub mod decide;
 pub mod definitions;
 pub mod engine;
 pub mod exchange;
+pub mod facts;
 pub mod flow;
 pub mod keep;
+pub mod measures;
+pub mod overheard;
 pub mod random;
 pub mod runner;
 pub mod schedule;
 pub mod standing;
+pub mod trace;
 pub mod transformers;
 pub mod work;
 

@@ -201,7 +201,7 @@ fn text<'a>(object: &'a Value, member: &str) -> Option<&'a str> {
 }
 
 /// Where a definition has transformers, and whether they may write to storages: only with what is then committed.
-fn transformers_of(kind: Kind) -> &'static [(&'static str, bool)] {
+pub(super) fn transformers_of(kind: Kind) -> &'static [(&'static str, bool)] {
     match kind {
         Kind::Incoming => &[("transformers", true), ("subscriber.input_transformers", false)],
         Kind::Routes => &[("transformers", true)],

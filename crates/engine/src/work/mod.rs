@@ -21,8 +21,9 @@ mod present;
 mod pull_lane;
 mod repeat;
 mod settle;
-mod storages;
+pub(crate) mod storages;
 mod take_over;
+mod told;
 mod wait;
 
 pub use answered::from_answer;

@@ -4,16 +4,19 @@ use super::super::Shared;
 use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
-use super::{audit, calls, choices, definitions, operations, people, proxy, runs, schedules, storages, tasks, usage};
+use super::{
+    audit, bundle, calls, choices, definitions, events, health, logs, operations, people, plans, proxy, revisions,
+    runs, schedules, storages, tasks, trace, usage, variables,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 use model::Problem;
-use model::Role::{self, Admin, Operator, Viewer};
+use model::Role::{self, Admin, Editor, Operator, Viewer};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
@@ -40,6 +43,10 @@ fn table() -> Vec<Route> {
     vec![
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(people::me)),
+        route(Viewer, routes!(health::show)),
+        route(Viewer, routes!(events::all)),
+        route(Viewer, routes!(events::one_task)),
+        route(Viewer, routes!(logs::list)),
         route(Viewer, routes!(tasks::list)),
         route(Viewer, routes!(tasks::show)),
         route(Operator, routes!(tasks::decide)),
@@ -53,6 +60,20 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(usage::sums)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
+        route(Editor, routes!(definitions::put)),
+        route(Editor, routes!(definitions::delete)),
+        route(Viewer, large(routes!(plans::check))),
+        route(Viewer, routes!(revisions::list)),
+        route(Viewer, routes!(revisions::of_one)),
+        route(Viewer, routes!(revisions::show)),
+        route(Viewer, routes!(revisions::diff)),
+        route(Editor, routes!(revisions::restore)),
+        route(Viewer, large(routes!(plans::show))),
+        route(Editor, large(routes!(plans::apply))),
+        route(Viewer, routes!(plans::export_all)),
+        route(Operator, routes!(trace::run)),
+        route(Editor, routes!(variables::show)),
+        route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
         route(Viewer, routes!(operations::list_areas)),
         route(Viewer, routes!(operations::show)),
@@ -67,6 +88,11 @@ fn table() -> Vec<Route> {
     ]
 }
 
+/// Routes whose bodies may be as large as a bundle of definitions.
+fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodRouter<Shared> {
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bundle::LARGEST)))
+}
+
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.
 pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, Route { role, handlers: (_, paths, methods) }: Route| {
@@ -75,9 +101,16 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
         paths.paths.keys().fold(router, |router, path| router.route(&format!("{BASE}{path}"), methods.clone()))
     };
     let nothing = || async { Refused::not_found("path_unknown", "there is nothing at this address") };
+    // Beside the API, where collectors look for it.
+    let measured = match shared.open_metrics {
+        true => get(health::measured),
+        false => get(health::measured)
+            .layer(from_fn_with_state(Needs { shared: shared.clone(), role: Viewer }, actor::admit)),
+    };
     table()
         .into_iter()
         .fold(Router::new(), add)
+        .route("/metrics", measured)
         .route(&format!("{BASE}/{{*path}}"), any(nothing))
         .method_not_allowed_fallback(|| async {
             let problem = Problem::new("method_wrong", "this address has no such method");
