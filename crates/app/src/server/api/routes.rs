@@ -5,8 +5,8 @@ use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, definitions, events, health, logs, operations, people, plans, revisions, runs, schedules, storages,
-    tasks, trace, usage, variables,
+    audit, bundle, calls, choices, definitions, events, health, logs, operations, people, plans, proxy, revisions,
+    runs, schedules, storages, tasks, trace, usage, variables,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -75,7 +75,12 @@ fn table() -> Vec<Route> {
         route(Editor, routes!(variables::show)),
         route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
+        route(Viewer, routes!(operations::list_areas)),
         route(Viewer, routes!(operations::show)),
+        route(Viewer, routes!(calls::check)),
+        route(Operator, routes!(calls::send)),
+        route(Operator, routes!(choices::list)),
+        route(Operator, routes!(proxy::call)),
         route(Admin, routes!(people::list)),
         route(Admin, routes!(people::tokens)),
         route(Admin, routes!(people::delete_token)),
