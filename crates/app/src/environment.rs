@@ -61,14 +61,15 @@ impl Environment {
         }
     }
 
-    /// The secrets of the store among these.
+    /// The secrets of the store. One that does not open keeps those from running that use it.
     async fn stored(&self, names: &BTreeSet<String>) -> Result<BTreeMap<String, SecretString>, Vec<Problem>> {
         let Some((store, keys)) = &self.stored else { return Ok(BTreeMap::new()) };
         let all = store.secrets().await.map_err(|error| vec![error.problem()])?;
         let (mut values, mut problems) = (BTreeMap::new(), Vec::new());
-        for secret in all.into_iter().filter(|secret| names.contains(&secret.name)) {
+        for secret in all {
             match opened(keys, &secret).await {
                 Ok(value) => drop(values.insert(secret.name, value)),
+                Err(_) if !names.contains(&secret.name) => {}
                 Err(problem) => problems.push(problem.at(format!("secrets.{}", secret.name))),
             }
         }

@@ -134,9 +134,9 @@ impl Keys {
     pub(crate) async fn seal(
         &self,
         store: &dyn Store,
-        plain: &[u8],
         column: &Column,
         row: &str,
+        plain: &[u8],
     ) -> Result<Sealed, Problem> {
         let key = match self.present(store).await? {
             Some(key) => key,

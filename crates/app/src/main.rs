@@ -1,12 +1,16 @@
 //! The binary `tramontane`: everything meets here.
 
+mod changes;
 mod cli;
 mod environment;
 mod exit;
 mod held;
 mod imports;
 mod keys;
+mod logs;
 mod operations;
+#[cfg(feature = "otel")]
+mod otel;
 mod outside;
 mod parts;
 mod print;

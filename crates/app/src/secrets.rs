@@ -72,7 +72,7 @@ pub(crate) async fn set(
     }
     let mut tried = 1;
     loop {
-        let sealed = keys.seal(store, value.as_bytes(), &SECRET, name).await.map_err(StoreError::Refused)?;
+        let sealed = keys.seal(store, &SECRET, name, value.as_bytes()).await.map_err(StoreError::Refused)?;
         let new = NewSecret { name: name.to_owned(), value: sealed };
         match store.write_secret(new, audit.clone()).await {
             Err(error) if tried < TRIES && error.problem().code == "store_key_changed" => tried += 1,

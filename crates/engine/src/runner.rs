@@ -1,13 +1,14 @@
 //! The engine left alone: works until it is told to stop, takes new definitions up, begins what schedules say.
 
 use crate::engine::{Engine, Parts};
-use crate::flow::Flows;
+use crate::flow::{Call, Flows};
 use crate::keep::Keeper;
 use crate::schedule::Ticker;
 use crate::work::{Until, WorkEnd, WorkOptions};
-use model::{Millis, Problem};
+use model::{Millis, Problem, TaskKind};
 use std::sync::Arc;
 use std::time::Duration;
+use store::Lane;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -53,6 +54,16 @@ struct Shift {
     work: JoinHandle<Result<WorkEnd, Problem>>,
 }
 
+/// What was looked at of what others may change: the newest that cannot be run is not tried again and again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    revision: i64,
+    /// How many operations were called.
+    calls: usize,
+    /// Revision of secrets.
+    secrets: i64,
+}
+
 /// What made a shift end.
 enum Event {
     Stop,
@@ -79,7 +90,7 @@ impl Runner {
         let mut engine = Arc::new(Engine::open(self.parts.clone()).await?);
         // Ends with this function.
         let mut keeping = JoinSet::new();
-        keeping.spawn(Keeper::new(self.parts.store.clone(), self.parts.clock.clone()).run());
+        keeping.spawn(Keeper::new(self.parts.store.clone(), self.parts.clock.clone()).run(self.parts.standing.clone()));
         loop {
             if let Err(problem) = engine.take_over().await {
                 if self.rest(problem).await {
@@ -88,11 +99,11 @@ impl Runner {
                 continue;
             }
             let mut shift = self.begin(&engine);
-            // The newest revision that was looked at: one that cannot be run is not tried again and again.
-            let mut tried = (engine.flows().revision, secrets);
+            let mut tried = Seen { revision: engine.flows().revision, calls: engine.flows().calls, secrets };
             loop {
                 match self.next_event(&engine, &mut shift, &mut changes, &mut tried).await {
                     Event::Stop => {
+                        tracing::info!("stopping: nothing new is begun");
                         self.leave(shift);
                         self.end().await;
                         return Ok(());
@@ -126,6 +137,7 @@ impl Runner {
         let options = WorkOptions { lanes: None, until: Until::Stopped, stop };
         let work = tokio::spawn(async move { working.work(options).await });
         let flows = Some(engine.flows().clone());
+        tracing::info!(revision = engine.flows().revision, "definitions are taken up");
         self.options.status.send_replace(Status { ready: true, problems: Vec::new(), flows });
         Shift { halt, work }
     }
@@ -135,7 +147,7 @@ impl Runner {
         engine: &Engine,
         shift: &mut Shift,
         changes: &mut watch::Receiver<()>,
-        tried: &mut (i64, i64),
+        tried: &mut Seen,
     ) -> Event {
         let mut stop = self.options.stop.clone();
         let ticker = Ticker::new(self.parts.clone(), engine.flows().clone());
@@ -155,17 +167,21 @@ impl Runner {
         }
     }
 
-    /// Returns when others have applied newer definitions or set other secrets than these, with the revisions of both.
-    /// Where only this process writes, never.
-    async fn newer_definitions(&self, than: (i64, i64)) -> (i64, i64) {
+    /// Returns when others have applied newer definitions or set other secrets than these, or called an operation that was
+    /// never called before. Where only this process writes, never.
+    async fn newer_definitions(&self, than: Seen) -> Seen {
         loop {
             self.pause(LOOK).await;
             if self.parts.store.is_shared()
                 && let Ok((revision, _)) = self.parts.store.definitions().await
+                && let Ok(lanes) = self.parts.store.all_lanes().await
                 && let Some(secrets) = self.secrets().await
-                && (revision, secrets) != than
             {
-                return (revision, secrets);
+                let is_call = |lane: &&Lane| lane.kind == TaskKind::Push && Call::of_lane(&lane.name).is_some();
+                let found = Seen { revision, calls: lanes.iter().filter(is_call).count(), secrets };
+                if found != than {
+                    return found;
+                }
             }
         }
     }

@@ -39,8 +39,10 @@ pub struct Column {
 
 /// Values of secrets.
 pub const SECRET: Column = Column { table: "secret", row: "name", value: "value" };
+/// What second factors are made from.
+pub const FACTOR: Column = Column { table: "factor", row: "person", value: "sealed" };
 /// Every column with sealed values: `secrets rotate` reseals what stands in these, and in no other.
-pub const COLUMNS: [Column; 1] = [SECRET];
+pub const COLUMNS: [Column; 2] = [SECRET, FACTOR];
 /// The value by which a store knows its key. It is resealed with all others.
 const CHECK: Column = Column { table: "sealing", row: "id", value: "proof" };
 const CHECK_ROW: &str = "1";

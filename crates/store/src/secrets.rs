@@ -40,8 +40,6 @@ pub struct NewSecret {
 pub struct Sealing {
     /// By what it is known: [`Key::check`].
     pub proof: Vec<u8>,
-    /// When it became the present one.
-    pub changed_at: Millis,
     /// Counted up by every change of a secret.
     pub revision: i64,
 }

@@ -1,15 +1,18 @@
 //! The command line: a file per verb.
 
+mod against;
 mod apply;
 mod backup;
 mod call;
 mod call_files;
 mod catalogue;
+mod completion;
 mod decide;
 mod demo;
 mod doctor;
 mod entities;
 mod export;
+mod file_roots;
 mod filter;
 mod ledger_check;
 mod openapi;
@@ -25,6 +28,7 @@ mod storages;
 mod store_copy;
 mod summary;
 mod tasks;
+mod r#try;
 mod usage;
 mod webhooks;
 
@@ -35,6 +39,7 @@ use crate::exit::Exit;
 use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};
 use crate::keys::Keys;
+use crate::logs::{LogFormat, Logs, ToMemory, ToStderr};
 use crate::print::{Printer, time};
 use crate::settings;
 use clap::{Parser, Subcommand};
@@ -47,7 +52,9 @@ use store::PostgresStore;
 use store::blobs::make_private_folder;
 use store::sqlite::{Access, SqliteStore, Upgrade};
 use store::{Store, StoreError};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Connects a company's systems to Mistral AI: durable tasks, no call paid twice, everything can be tried offline.
 #[derive(Debug, Parser)]
@@ -69,6 +76,9 @@ pub(crate) struct Cli {
     /// Prints no colours.
     #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     no_color: bool,
+    /// How what happens is written to stderr.
+    #[arg(long, global = true, env = "TRAMONTANE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -93,6 +103,8 @@ enum Command {
     Plan(apply::Plan),
     /// Applies definitions: all of them or none.
     Apply(apply::Apply),
+    /// Shows what a definition does to data, step by step. Nothing is kept.
+    Try(r#try::Try),
     /// Writes the stored definitions as YAML.
     Export(export::Export),
     /// Runs an incoming: takes its data in and works until all of it is through.
@@ -129,6 +141,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Prints the API of `serve` as an OpenAPI document.
     Openapi(openapi::OpenApi),
+    /// Prints a script that completes commands in a shell.
+    Completion(completion::Completion),
+    /// Prints the manual page, or writes one for every verb.
+    Man(completion::Man),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -139,6 +155,9 @@ enum Command {
 pub(crate) struct Context {
     pub(crate) printer: Printer,
     pub(crate) keys: Arc<Keys>,
+    /// What was said of late, where it is kept: by `serve`.
+    pub(crate) logs: Arc<Logs>,
+    log_format: LogFormat,
     data: Option<PathBuf>,
     database: Option<String>,
 }
@@ -254,6 +273,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let context = Context {
         printer: Printer::new(cli.json, cli.no_color),
         keys: Arc::new(Keys::new(cli.key_file.as_deref(), &data)),
+        logs: Arc::default(),
+        log_format: cli.log_format,
         data: cli.data,
         database: cli.database,
     };
@@ -264,7 +285,10 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         | Command::Restore(_)
         | Command::Doctor(_)
         | Command::Store(_)
-        | Command::Demo(_) => Ok(()),
+        | Command::Demo(_)
+        | Command::Openapi(_)
+        | Command::Completion(_)
+        | Command::Man(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -273,6 +297,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
         Command::Openapi(verb) => verb.run(&context),
+        Command::Completion(verb) => verb.run(&context),
+        Command::Man(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -297,16 +323,18 @@ fn say_import(context: &Context, problems: &[Problem]) {
 }
 
 /// What the engine and the simulator have to say goes to stderr, from warnings on; `TRAMONTANE_LOG` asks for more.
-fn log_to_stderr() {
+fn log_to_stderr(context: &Context, keeps: bool) {
     let wanted = settings::environment("TRAMONTANE_LOG").unwrap_or_else(|| "warn".to_owned());
     let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let to_memory = keeps.then(|| ToMemory(context.logs.clone()).with_filter(LevelFilter::INFO));
+    let subscriber =
+        tracing_subscriber::registry().with(ToStderr(context.log_format).with_filter(filter)).with(to_memory);
     // Only a second one could fail, and there is none.
     let _ = subscriber.try_init();
 }
 
 fn in_runtime(context: &Context, verb: Command) -> Ended {
-    log_to_stderr();
+    log_to_stderr(context, matches!(verb, Command::Serve(_)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = runtime.map_err(|error| {
         Failure::new(Exit::Trouble, Problem::new("runtime", format!("cannot start threads: {error}")))
@@ -316,10 +344,13 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
             Command::Openapi(verb) => verb.run(context),
+            Command::Completion(verb) => verb.run(context),
+            Command::Man(verb) => verb.run(context),
             Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
             Command::Apply(verb) => verb.run(context).await,
+            Command::Try(verb) => verb.run(context).await,
             Command::Export(verb) => verb.run(context).await,
             Command::Run(verb) => verb.run(context).await,
             Command::Serve(verb) => verb.run(context).await,

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::seal::KeyId;
 use store::{
-    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, NewSecret, Person, StoreError,
+    AuditEntry, Decided, Declared, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, NewSecret, Person, Phase,
+    Revise, StoreError,
 };
 
 /// Where the socket is.
@@ -27,7 +28,8 @@ pub(crate) fn socket(folder: &Path) -> PathBuf {
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub(crate) enum Ask {
     Decide { tasks: Vec<TaskId>, decided: Decided },
-    ChangeDefinitions { expected: i64, changes: Vec<DefinitionChange>, now: Millis },
+    Revise(Revise),
+    Declare { variables: Vec<Declared>, audit: AuditEntry },
     Lanes { names: Vec<(TaskKind, String)> },
     BeginRuns { runs: Vec<NewRun> },
     SetCursor { lane: LaneId, value: Option<bytes::Bytes>, now: Millis },
@@ -44,6 +46,12 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    TurnActivity { id: i64, to: Phase, audit: AuditEntry },
+    SetPassword { name: String, hash: String, audit: AuditEntry },
+    AddLink { link: NewLink, audit: AuditEntry },
+    EndSession { id: i64, audit: AuditEntry },
+    RemoveFactor { name: String, audit: AuditEntry },
+    SetSetting { name: String, value: String, audit: AuditEntry },
     WriteSecret { new: NewSecret, audit: AuditEntry },
     DeleteSecret { name: String, audit: AuditEntry },
     Reseal { from: KeyId, to: KeyId, audit: AuditEntry },
@@ -54,7 +62,11 @@ impl Ask {
     fn changes_definitions(&self) -> bool {
         matches!(
             self,
-            Self::ChangeDefinitions { .. } | Self::WriteSecret { .. } | Self::DeleteSecret { .. } | Self::Reseal { .. }
+            Self::Revise(_)
+                | Self::Declare { .. }
+                | Self::WriteSecret { .. }
+                | Self::DeleteSecret { .. }
+                | Self::Reseal { .. }
         )
     }
 }
@@ -82,6 +94,10 @@ pub(crate) fn router(shared: Shared) -> Router {
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
     let definitions = ask.changes_definitions();
+    let changed = match &ask {
+        Ask::Decide { tasks, .. } | Ask::DeleteEnded { tasks } => tasks.clone(),
+        _ => Vec::new(),
+    };
     let told = match carry_out(&shared, ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
@@ -90,7 +106,7 @@ async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCo
     if definitions {
         shared.standing.definitions_changed();
     }
-    shared.standing.call();
+    shared.standing.call_for(&changed);
     (StatusCode::OK, Json(told))
 }
 
@@ -101,9 +117,8 @@ async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
             let results = store.decide(tasks, decided).await?;
             json!(results.into_iter().map(Result::err).collect::<Vec<Option<Problem>>>())
         }
-        Ask::ChangeDefinitions { expected, changes, now } => {
-            json!(store.change_definitions(expected, changes, now).await?)
-        }
+        Ask::Revise(revise) => json!(store.revise(revise).await?),
+        Ask::Declare { variables, audit } => json!(store.declare(variables, audit).await?),
         Ask::Lanes { names } => json!(store.lanes(names).await?),
         Ask::BeginRuns { runs } => json!(store.begin_runs(runs).await?),
         Ask::SetCursor { lane, value, now } => json!(store.set_cursor(lane, value, now).await?),
@@ -126,5 +141,11 @@ async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
             let Change { from, to } = shared.keys.both(from, to).await.map_err(StoreError::Refused)?;
             json!(store.reseal(from, to, audit).await?)
         }
+        Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
+        Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
+        Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),
+        Ask::EndSession { id, audit } => json!(store.end_session(id, audit).await?),
+        Ask::RemoveFactor { name, audit } => json!(store.remove_factor(name, audit).await?),
+        Ask::SetSetting { name, value, audit } => json!(store.set_setting(name, value, audit).await?),
     })
 }

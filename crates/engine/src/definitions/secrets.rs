@@ -117,19 +117,14 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// What goes where with one client. What the base URI takes from a variable is sent there too, were it only as a name to
-/// look up.
+/// What goes where with one client. Variables of the base URI are none of it: through the API only those may stand there
+/// that an admin has declared for it.
 fn goes(body: &str) -> Vec<(Key, String)> {
     let Ok(client) = serde_json::from_str::<Value>(body) else { return Vec::new() };
     let text = |field: &str| client.get(field).and_then(Value::as_str);
     let Some(base_uri) = text("base_uri") else { return Vec::new() };
     let host = host(base_uri);
     let mut keys = Vec::new();
-    for piece in pieces(base_uri).unwrap_or_default() {
-        if let Piece::Variable(name) = piece {
-            keys.push(Key::Variable(name.to_owned()));
-        }
-    }
     for field in SECRET_FIELDS {
         let Some(text) = text(field) else { continue };
         let pieces = pieces(text).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
-use super::address::{PrivateAddress, PublicOnly, is_private};
+use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private};
 use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
@@ -9,6 +9,7 @@ use super::redact::Redaction;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
+use model::http::Preflight;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Operation, Problem};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -23,6 +24,8 @@ use url::{Host, Url};
 /// Idle connections are closed after this time: a server that closes them first makes outcomes unclear.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 const POOL_PER_HOST: usize = 256;
+/// How long an address that a setting names may take.
+const PLAIN: Duration = Duration::from_secs(10);
 
 /// The keys of an HTTP client, resolved.
 #[derive(Debug, Default)]
@@ -98,6 +101,7 @@ pub struct Client {
     request_id_header: Option<HeaderName>,
     gate: Arc<Gate>,
     parallel: u32,
+    preflight: Preflight,
 }
 
 impl std::fmt::Debug for Client {
@@ -124,7 +128,7 @@ impl Client {
             name: name.to_owned(),
             base: url.as_str().trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
-            http: build(definition)?,
+            http: build(definition, System)?,
             redaction: Redaction::of(&keys),
             keys,
             key_styles: definition.key_styles,
@@ -136,6 +140,7 @@ impl Client {
             request_id_header,
             gate,
             parallel: definition.limits.parallel,
+            preflight: definition.preflight,
         })
     }
 
@@ -163,6 +168,12 @@ impl Client {
         self.parallel
     }
 
+    /// What happens to a request that does not fit the operation's schema.
+    #[must_use]
+    pub fn preflight(&self) -> Preflight {
+        self.preflight
+    }
+
     /// Whether there is a key of that kind.
     #[must_use]
     pub fn has_key(&self, credential: Credential) -> bool {
@@ -178,7 +189,21 @@ impl Client {
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
     ) -> Exchanged {
-        let exchanged = self.send(request, credential, request_id, files).await;
+        self.exchange_heard(request, credential, request_id, files, &mut |_| {}).await
+    }
+
+    /// The same; `hear` gets the pieces of the answer as they come.
+    pub(crate) async fn exchange_heard(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
+        let mut live = self.redaction.live();
+        let exchanged = self.send(request, credential, request_id, files, &mut |piece| live.hear(piece, hear)).await;
+        live.end(hear);
         self.redaction.exchanged(exchanged)
     }
 
@@ -188,6 +213,7 @@ impl Client {
         credential: Credential,
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Exchanged {
         let mut built = match self.build_request(request, credential, request_id) {
             Ok(built) => built,
@@ -212,7 +238,7 @@ impl Client {
             }
         };
         crash::point("after_headers");
-        let answer = self.read(response, request, files).await;
+        let answer = self.read(response, request, files, hear).await;
         if let Exchanged::Answer(answer) = &answer {
             self.gate().heard(answer);
         }
@@ -277,7 +303,13 @@ impl Client {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request: &HttpRequest,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
             true => Body::File(Keeping::start(files.clone(), self.max_file, self.redaction.clone())),
@@ -291,6 +323,7 @@ impl Client {
             let piece = tokio::time::timeout_at(limit, response.chunk()).await;
             let (code, reason) = match piece {
                 Ok(Ok(Some(piece))) => {
+                    hear(&piece);
                     let enough = page.as_mut().is_some_and(|page| page.add(&piece));
                     match body.add(piece).await {
                         Added::Fits if !enough => continue,
@@ -372,12 +405,15 @@ fn attach(built: &mut reqwest::Request, written: Written) {
     *built.body_mut() = Some(reqwest::Body::wrap_stream(written.into_stream()));
 }
 
+/// A client for an address that a setting names: the rules of calls, and short times.
+pub(super) fn plain() -> Result<reqwest::Client, Problem> {
+    finish(builder().connect_timeout(PLAIN).timeout(PLAIN))
+}
+
+/// What holds for everything that is sent.
 #[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]
-fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
-    let timeouts = definition.timeouts;
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(span(timeouts.connect.0))
-        .timeout(span(timeouts.total.0))
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -385,11 +421,20 @@ fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_PER_HOST)
         .tcp_nodelay(true)
-        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")));
-    if !definition.allow_private_addresses {
-        builder = builder.dns_resolver(Arc::new(PublicOnly));
-    }
+        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")))
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Problem> {
     builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+}
+
+pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
+    let timeouts = definition.timeouts;
+    let mut builder = builder().connect_timeout(span(timeouts.connect.0)).timeout(span(timeouts.total.0));
+    if !definition.allow_private_addresses {
+        builder = builder.dns_resolver(Arc::new(PublicOnly::of(lookup)));
+    }
+    finish(builder)
 }
 
 /// What can be told of a definition without a network: where its requests go, and the header that marks them.
@@ -452,7 +497,7 @@ fn span(millis: Millis) -> Duration {
 }
 
 /// The last cause: what the system said, without the layers' repetitions and without the URL.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

@@ -4,12 +4,15 @@
 //! repeats, redirects or asks a proxy of the environment.
 
 mod address;
+#[cfg(test)]
+mod address_tests;
 mod body;
 mod client;
 mod form;
 mod gate;
 mod live;
 mod pace;
+mod post;
 mod redact;
 mod share;
 
@@ -18,6 +21,7 @@ pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
 pub use form::Files;
 pub(crate) use gate::Permit;
-pub use gate::{Gate, Pass};
+pub use gate::{Gate, GateView, Pass};
+pub use post::Post;
 pub use redact::redact_headers;
 pub(crate) use share::Share;

@@ -81,6 +81,11 @@ impl Redaction {
         }
     }
 
+    /// For an answer that is heard while it comes.
+    pub(super) fn live(&self) -> Live {
+        Live { sought: self.sought.clone(), kept: Vec::new() }
+    }
+
     /// A file as it comes, without keys.
     pub(super) fn reader<'a>(&self, from: impl Read + 'a) -> Box<dyn Read + 'a> {
         match &self.sought {
@@ -130,11 +135,14 @@ impl Sought {
 
     /// A body that was cut within a key ends before it.
     fn without_rest(&self, body: Bytes) -> Bytes {
-        let rest = |form: &Vec<u8>| (SHORTEST_REST..form.len()).rev().find(|length| body.ends_with(&form[..*length]));
-        match self.forms.iter().filter_map(rest).max() {
-            Some(length) => body.slice(..body.len() - length),
-            None => body,
-        }
+        let rest = self.rest(&body, SHORTEST_REST);
+        body.slice(..body.len() - rest)
+    }
+
+    /// How many bytes at the end may be the beginning of a key; 0 where it would be a shorter one than this.
+    fn rest(&self, bytes: &[u8], shortest: usize) -> usize {
+        let rest = |form: &Vec<u8>| (shortest..form.len()).rev().find(|length| bytes.ends_with(&form[..*length]));
+        self.forms.iter().filter_map(rest).max().unwrap_or(0)
     }
 }
 
@@ -170,6 +178,30 @@ fn forms(key: &SecretString) -> Vec<Vec<u8>> {
         }
     }
     forms.into_iter().map(String::into_bytes).collect()
+}
+
+/// Tells what comes, and keeps back what may become a key.
+pub(super) struct Live {
+    sought: Option<Arc<Sought>>,
+    kept: Vec<u8>,
+}
+
+impl Live {
+    pub(super) fn hear(&mut self, piece: &[u8], hear: &mut (dyn FnMut(&[u8]) + Send)) {
+        let Some(sought) = &self.sought else { return hear(piece) };
+        self.kept.extend_from_slice(piece);
+        let kept_back = sought.rest(&self.kept, 1);
+        let (clean, end) = sought.clean(&self.kept, self.kept.len() - kept_back);
+        self.kept.drain(..end);
+        hear(&clean);
+    }
+
+    /// What was kept back is told, where it is no good part of a key.
+    pub(super) fn end(self, hear: &mut (dyn FnMut(&[u8]) + Send)) {
+        if let Some(sought) = self.sought.filter(|_| !self.kept.is_empty()) {
+            hear(&sought.without_rest(self.kept.into()));
+        }
+    }
 }
 
 /// Reads on while a key may go on behind what it has read.

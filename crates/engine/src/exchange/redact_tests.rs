@@ -105,3 +105,24 @@ fn a_file_is_cleaned_wherever_its_pieces_end() {
         assert_eq!(read, expected, "in pieces of {piece}");
     }
 }
+
+#[test]
+fn what_is_heard_while_it_comes_has_no_key_wherever_its_pieces_end() {
+    let text = format!("{KEY}a{}{KEY}{KEY}b{}c{}", "x".repeat(40), &KEY[..10], KEY);
+    let expected = format!("[redacted]a{}[redacted][redacted]b{}c[redacted]", "x".repeat(40), &KEY[..10]);
+    for piece in 1..text.len() {
+        let (mut heard, mut live) = (Vec::new(), redaction().live());
+        for piece in text.as_bytes().chunks(piece) {
+            live.hear(piece, &mut |piece| heard.extend_from_slice(piece));
+        }
+        live.end(&mut |piece| heard.extend_from_slice(piece));
+        assert_eq!(String::from_utf8(heard).unwrap(), expected, "in pieces of {piece}");
+    }
+    let mut heard = Vec::new();
+    let mut live = redaction().live();
+    live.hear(b"nothing is kept back ", &mut |piece| heard.push(piece.to_vec()));
+    live.hear(&KEY.as_bytes()[..10], &mut |piece| heard.push(piece.to_vec()));
+    assert_eq!(heard.concat(), b"nothing is kept back ");
+    live.end(&mut |piece| heard.push(piece.to_vec()));
+    assert_eq!(heard.concat(), b"nothing is kept back ", "a cut key is none");
+}

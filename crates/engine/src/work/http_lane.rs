@@ -5,7 +5,7 @@
 
 use super::admission::{Admitted, Leave, admit, day_is_full, report, still_open};
 use super::answered::{self, Kept};
-use super::conclude::{Ended, plain_end};
+use super::conclude::{Ended, end_state, plain_end};
 use super::dispatch::Shared;
 use super::file::{name_file, read_lines};
 use super::keep::AnswerFiles;
@@ -17,6 +17,8 @@ use crate::crash;
 use crate::decide::{Case, LONGEST_WAIT, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
+use crate::overheard::Reader;
+use crate::spans::Attempted;
 use bytes::Bytes;
 use model::definition::AnswerAs;
 use model::{
@@ -213,7 +215,10 @@ impl HttpLane {
         let is_open = still_open(&self.shared, &push.client, leave.is_probe).await;
         let began = self.shared.now();
         let exchanged = if is_open {
-            push.client.exchange(&prepared.http, operation.credential(), Some(&id), &files).await
+            let task = claim.token.task;
+            let mut aloud = Reader::new(self.shared.parts.standing.overheard(), task, operation.as_ref());
+            let hear = &mut |piece: &[u8]| aloud.hear(piece);
+            push.client.exchange_heard(&prepared.http, operation.credential(), Some(&id), &files, hear).await
         } else {
             let reason = "it was time to stop before the service let calls through again";
             Exchanged::Lost { evidence: Evidence::NotSent, problem: Problem::new("stopped", reason), part: None }
@@ -224,6 +229,7 @@ impl HttpLane {
             let asked = Asked { claim, request, question, began, noticed };
             self.judge(push, operation.as_ref(), asked, exchanged)
         };
+        self.tell_span(push, operation.as_ref(), &ended, began);
         let until = match (ended.end.evidence, ended.next) {
             (Evidence::Refused { .. }, Next::Retry(at)) => Some(at),
             (Evidence::Refused { after_ms }, _) => after_ms.map(|after| self.shared.now() + after.min(LONGEST_WAIT)),
@@ -231,9 +237,29 @@ impl HttpLane {
         };
         drop(own);
         if is_open {
-            report(&self.shared, &push.client, leave, ended.end.evidence, until, ended.end.usage.as_ref()).await;
+            report(&self.shared, &push.client, leave, &ended.end, until, began).await;
         }
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
+    }
+
+    /// Tells who draws them of an attempt that made a call.
+    fn tell_span(&self, push: &HttpPush, operation: &dyn Operation, ended: &Ended, began: Millis) {
+        let Ended { claim, end, next, .. } = ended;
+        self.shared.parts.standing.spans().tell(|| Attempted {
+            task: claim.token.task,
+            run: claim.run,
+            kind: "route",
+            name: self.flow.name.clone(),
+            client: push.client.name().to_owned(),
+            operation: operation.signature(),
+            attempt: claim.token.attempt,
+            created_at: claim.created_at,
+            times: (began, end.at),
+            evidence: end.evidence,
+            status: end.status,
+            code: end.problem.as_ref().filter(|problem| problem.is_error()).map(|problem| problem.code.to_string()),
+            state: end_state(*next),
+        });
     }
 
     fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {

@@ -7,7 +7,6 @@ use crate::seal::{COLUMNS, Key, Sealed};
 use crate::secrets::{NewSecret, Sealing, StoredSecret, agree, is_present, resealed};
 use crate::{AuditEntry, Secrets, StoreError};
 use async_trait::async_trait;
-use model::Millis;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 #[async_trait]
@@ -50,7 +49,7 @@ async fn all(db: &mut PgConnection) -> Result<Vec<StoredSecret>, Fault> {
 }
 
 async fn write(db: &mut PgConnection, new: &NewSecret, audit: &AuditEntry) -> Result<(), Fault> {
-    take(db, &new.value, audit.at).await?;
+    take(db, &new.value).await?;
     sqlx::query(
         "INSERT INTO secret (name, value, created_at, rotated_at, \"by\") VALUES ($1, $2, $3, $3, $4)
          ON CONFLICT (name) DO UPDATE SET value = excluded.value, rotated_at = excluded.rotated_at,
@@ -78,25 +77,23 @@ async fn delete(db: &mut PgConnection, name: &str, audit: &AuditEntry) -> Result
 }
 
 async fn sealing(db: &mut PgConnection) -> Result<Option<Sealing>, Fault> {
-    read(db, "SELECT proof, changed_at, revision FROM sealing").await
+    read(db, "SELECT proof, revision FROM sealing").await
 }
 
 async fn read(db: &mut PgConnection, sql: &'static str) -> Result<Option<Sealing>, Fault> {
     let found = sqlx::query(sql).fetch_optional(db).await?;
-    found
-        .map(|row| Ok(Sealing { proof: row.try_get(0)?, changed_at: row.try_get(1)?, revision: row.try_get(2)? }))
-        .transpose()
+    found.map(|row| Ok(Sealing { proof: row.try_get(0)?, revision: row.try_get(1)? })).transpose()
 }
 
 /// The row is held until the commit, so that nobody changes the key meanwhile.
 async fn hold(db: &mut PgConnection) -> Result<Option<Sealing>, Fault> {
-    read(db, "SELECT proof, changed_at, revision FROM sealing FOR UPDATE").await
+    read(db, "SELECT proof, revision FROM sealing FOR UPDATE").await
 }
 
 /// To be called in the transaction that writes a sealed value, of whatever column: a store has one key at a time.
-pub(super) async fn take(db: &mut PgConnection, sealed: &Sealed, now: Millis) -> Result<(), Fault> {
-    let sql = "INSERT INTO sealing (one, proof, changed_at, revision) VALUES (1, $1, $2, 0) ON CONFLICT DO NOTHING";
-    sqlx::query(sql).bind(&sealed.proof).bind(now).execute(&mut *db).await?;
+pub(super) async fn take(db: &mut PgConnection, sealed: &Sealed) -> Result<(), Fault> {
+    let sql = "INSERT INTO sealing (one, proof, revision) VALUES (1, $1, 0) ON CONFLICT DO NOTHING";
+    sqlx::query(sql).bind(&sealed.proof).execute(&mut *db).await?;
     let sealing = hold(db).await?.ok_or(StoreError::Closed)?;
     Ok(agree(&sealing.proof, &sealed.value)?)
 }
@@ -116,9 +113,8 @@ async fn reseal(db: &mut PgConnection, from: &Key, to: &Key, audit: &AuditEntry)
             count += 1;
         }
     }
-    sqlx::query("UPDATE sealing SET proof = $1, changed_at = $2, revision = revision + 1")
+    sqlx::query("UPDATE sealing SET proof = $1, revision = revision + 1")
         .bind(to.proof().map_err(StoreError::Refused)?)
-        .bind(audit.at)
         .execute(&mut *db)
         .await?;
     record(db, std::slice::from_ref(audit)).await?;

@@ -6,7 +6,6 @@ use crate::seal::{COLUMNS, Key, Sealed};
 use crate::secrets::{NewSecret, Sealing, StoredSecret, agree, is_present, resealed};
 use crate::{AuditEntry, Secrets, StoreError};
 use async_trait::async_trait;
-use model::Millis;
 use rusqlite::{Connection, OptionalExtension, params};
 
 #[async_trait]
@@ -48,7 +47,7 @@ fn all(db: &Connection) -> Result<Vec<StoredSecret>, StoreError> {
 }
 
 fn write(db: &Connection, new: &NewSecret, audit: &AuditEntry) -> Result<(), StoreError> {
-    take(db, &new.value, audit.at)?;
+    take(db, &new.value)?;
     db.prepare_cached(
         "INSERT INTO secret (name, value, created_at, rotated_at, \"by\") VALUES (?1, ?2, ?3, ?3, ?4)
          ON CONFLICT (name) DO UPDATE SET value = excluded.value, rotated_at = excluded.rotated_at,
@@ -69,19 +68,15 @@ fn delete(db: &Connection, name: &str, audit: &AuditEntry) -> Result<bool, Store
 }
 
 fn sealing(db: &Connection) -> Result<Option<Sealing>, StoreError> {
-    let mut found = db.prepare_cached("SELECT proof, changed_at, revision FROM sealing")?;
-    let sealing = found
-        .query_row([], |row| Ok(Sealing { proof: row.get(0)?, changed_at: row.get(1)?, revision: row.get(2)? }))
-        .optional()?;
+    let mut found = db.prepare_cached("SELECT proof, revision FROM sealing")?;
+    let sealing = found.query_row([], |row| Ok(Sealing { proof: row.get(0)?, revision: row.get(1)? })).optional()?;
     Ok(sealing)
 }
 
 /// To be called in the transaction that writes a sealed value, of whatever column: a store has one key at a time.
-pub(super) fn take(db: &Connection, sealed: &Sealed, now: Millis) -> Result<(), StoreError> {
-    db.prepare_cached(
-        "INSERT INTO sealing (one, proof, changed_at, revision) VALUES (1, ?1, ?2, 0) ON CONFLICT DO NOTHING",
-    )?
-    .execute(params![sealed.proof, now])?;
+pub(super) fn take(db: &Connection, sealed: &Sealed) -> Result<(), StoreError> {
+    db.prepare_cached("INSERT INTO sealing (one, proof, revision) VALUES (1, ?1, 0) ON CONFLICT DO NOTHING")?
+        .execute([&sealed.proof])?;
     let proof: Vec<u8> = db.prepare_cached("SELECT proof FROM sealing")?.query_row([], |row| row.get(0))?;
     agree(&proof, &sealed.value)
 }
@@ -102,8 +97,8 @@ fn reseal(db: &Connection, from: &Key, to: &Key, audit: &AuditEntry) -> Result<u
             count += 1;
         }
     }
-    db.prepare_cached("UPDATE sealing SET proof = ?1, changed_at = ?2, revision = revision + 1")?
-        .execute(params![to.proof().map_err(StoreError::Refused)?, audit.at])?;
+    db.prepare_cached("UPDATE sealing SET proof = ?1, revision = revision + 1")?
+        .execute([to.proof().map_err(StoreError::Refused)?])?;
     record(db, std::slice::from_ref(audit))?;
     Ok(count)
 }

@@ -1,12 +1,15 @@
 //! What is answered where something is wrong: problem details by RFC 9457, with a stable code.
 
+use super::noted::Noted;
+use super::plans::Name;
+use super::schema::{ProblemDetails, json};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::Problem;
-use serde_json::json;
+use model::{Problem, RunId, TaskId};
+use std::time::Duration;
 use store::StoreError;
 
 /// A request that is not fulfilled.
@@ -14,11 +17,54 @@ use store::StoreError;
 pub(super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    /// The run and the task that it is about.
+    about: Option<(RunId, TaskId)>,
+    /// When to come again.
+    after: Option<Duration>,
+    /// What is wrong with definitions, one by one.
+    problems: Vec<Noted>,
+    /// The revision that there is.
+    revision: Option<i64>,
+    /// The definitions that are in the way.
+    used_by: Vec<Name>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem }
+        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new(), about: None, after: None }
+    }
+
+    /// Names the task that it is about, so that it can be asked for.
+    pub(super) fn about(mut self, run: RunId, task: TaskId) -> Self {
+        self.about = Some((run, task));
+        self
+    }
+
+    /// Says when to come again.
+    pub(super) fn after(mut self, time: Duration) -> Self {
+        self.after = Some(time);
+        self
+    }
+
+    /// Says what is wrong with definitions.
+    pub(super) fn with_problems(self, problems: Vec<Noted>) -> Self {
+        Self { problems, ..self }
+    }
+
+    /// Says at which revision what was asked for is.
+    pub(super) fn with_revision(self, revision: i64) -> Self {
+        Self { revision: Some(revision), ..self }
+    }
+
+    /// Says which definitions are in the way.
+    pub(super) fn with_users(self, used_by: Vec<Name>) -> Self {
+        Self { used_by, ..self }
+    }
+
+    /// Its status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     /// The same status with other words: what was said may quote a body that is secret.
@@ -31,18 +77,31 @@ impl Refused {
     }
 }
 
+/// The answer to a request that comes to no handler.
+pub(in super::super) fn refuse(status: StatusCode, problem: Problem) -> Response {
+    Refused::new(status, problem).into_response()
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem } = self;
-        let body = json!({
-            "type": format!("/docs/errors/{}", problem.code),
-            "status": status.as_u16(),
-            "code": problem.code,
-            "title": problem.reason,
-            "place": (!problem.place.is_empty()).then_some(&problem.place),
-            "hint": problem.hint,
-        });
-        let mut response = (status, Json(body)).into_response();
+        let Self { status, problem, problems, revision, used_by, about, after } = self;
+        let body = ProblemDetails {
+            kind: format!("/docs/errors/{}", problem.code),
+            status: status.as_u16(),
+            code: problem.code.into_owned(),
+            title: problem.reason,
+            place: (!problem.place.is_empty()).then_some(problem.place),
+            hint: problem.hint,
+            problems,
+            revision,
+            used_by,
+            run: about.map(|(run, _)| run.0),
+            task: about.map(|(_, task)| task.0),
+        };
+        let mut response = (status, Json(json(&body))).into_response();
+        if let Some(after) = after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

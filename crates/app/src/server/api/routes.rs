@@ -4,16 +4,19 @@ use super::super::Shared;
 use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
-use super::{audit, definitions, operations, people, runs, schedules, secrets, storages, tasks, usage};
+use super::{
+    audit, bundle, calls, choices, definitions, events, health, logs, operations, people, plans, proxy, revisions,
+    runs, schedules, secrets, storages, tasks, trace, usage, variables,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 use model::Problem;
-use model::Role::{self, Admin, Operator, Viewer};
+use model::Role::{self, Admin, Editor, Operator, Viewer};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
@@ -40,6 +43,10 @@ fn table() -> Vec<Route> {
     vec![
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(people::me)),
+        route(Viewer, routes!(health::show)),
+        route(Viewer, routes!(events::all)),
+        route(Viewer, routes!(events::one_task)),
+        route(Viewer, routes!(logs::list)),
         route(Viewer, routes!(tasks::list)),
         route(Viewer, routes!(tasks::show)),
         route(Operator, routes!(tasks::decide)),
@@ -53,8 +60,27 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(usage::sums)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
+        route(Editor, routes!(definitions::put)),
+        route(Editor, routes!(definitions::delete)),
+        route(Viewer, large(routes!(plans::check))),
+        route(Viewer, routes!(revisions::list)),
+        route(Viewer, routes!(revisions::of_one)),
+        route(Viewer, routes!(revisions::show)),
+        route(Viewer, routes!(revisions::diff)),
+        route(Editor, routes!(revisions::restore)),
+        route(Viewer, large(routes!(plans::show))),
+        route(Editor, large(routes!(plans::apply))),
+        route(Viewer, routes!(plans::export_all)),
+        route(Operator, routes!(trace::run)),
+        route(Editor, routes!(variables::show)),
+        route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
+        route(Viewer, routes!(operations::list_areas)),
         route(Viewer, routes!(operations::show)),
+        route(Viewer, routes!(calls::check)),
+        route(Operator, routes!(calls::send)),
+        route(Operator, routes!(choices::list)),
+        route(Operator, routes!(proxy::call)),
         route(Admin, routes!(people::list)),
         route(Admin, routes!(people::tokens)),
         route(Admin, routes!(people::delete_token)),
@@ -65,6 +91,11 @@ fn table() -> Vec<Route> {
     ]
 }
 
+/// Routes whose bodies may be as large as a bundle of definitions.
+fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodRouter<Shared> {
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bundle::LARGEST)))
+}
+
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.
 pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, Route { role, handlers: (_, paths, methods) }: Route| {
@@ -73,9 +104,16 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
         paths.paths.keys().fold(router, |router, path| router.route(&format!("{BASE}{path}"), methods.clone()))
     };
     let nothing = || async { Refused::not_found("path_unknown", "there is nothing at this address") };
+    // Beside the API, where collectors look for it.
+    let measured = match shared.open_metrics {
+        true => get(health::measured),
+        false => get(health::measured)
+            .layer(from_fn_with_state(Needs { shared: shared.clone(), role: Viewer }, actor::admit)),
+    };
     table()
         .into_iter()
         .fold(Router::new(), add)
+        .route("/metrics", measured)
         .route(&format!("{BASE}/{{*path}}"), any(nothing))
         .method_not_allowed_fallback(|| async {
             let problem = Problem::new("method_wrong", "this address has no such method");
@@ -102,7 +140,10 @@ pub(crate) fn document() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     for Route { role, handlers: (schemas, described, _) } in table() {
-        components.schemas.extend(schemas);
+        for (name, schema) in schemas {
+            let before = components.schemas.insert(name.clone(), schema.clone());
+            debug_assert!(before.is_none_or(|before| before == schema), "two types of the API are called {name}");
+        }
         for (path, mut item) in described.paths {
             operations_of(&mut item).for_each(|operation| complete(operation, role));
             match paths.paths.get_mut(&path) {
