@@ -1,6 +1,7 @@
 //! The binary `tramontane`: everything meets here.
 
 mod cli;
+mod environment;
 mod exit;
 mod held;
 mod imports;
@@ -9,6 +10,7 @@ mod parts;
 mod print;
 mod server;
 mod settings;
+mod sign_in;
 mod story;
 mod token;
 

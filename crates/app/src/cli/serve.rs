@@ -4,8 +4,10 @@ use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
-use crate::server::{self, control};
+use crate::server::{self, Hosts, control, host_name};
 use crate::settings::{self, Environment};
+use crate::sign_in::SigningIn;
+use crate::token;
 use clap::Args;
 use engine::random::Seeded;
 use engine::{Engine, Parts, Runner, RunnerOptions, Standing, Status, Until, WorkEnd, WorkOptions};
@@ -16,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use store::{AuditEntry, NewLink};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
@@ -30,6 +33,15 @@ pub(crate) struct Serve {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8420", env = "TRAMONTANE_LISTEN", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// A name under which it may be asked, besides this machine's own and the address; may be repeated.
+    #[arg(long, env = "TRAMONTANE_HOSTS", value_delimiter = ',', value_parser = host_name, value_name = "NAME")]
+    host: Vec<String>,
+    /// Whoever is signed in and does nothing for so long is signed out.
+    #[arg(long, default_value = "12h", env = "TRAMONTANE_SESSION_IDLE", value_name = "DURATION")]
+    session_idle: Span,
+    /// Whoever is signed in is signed out after so long.
+    #[arg(long, default_value = "7d", env = "TRAMONTANE_SESSION_END", value_name = "DURATION")]
+    session_end: Span,
     /// How long calls under way are awaited when it is told to stop.
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     grace: Span,
@@ -94,9 +106,13 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            signing_in: Arc::new(SigningIn::new(self.session_idle.0, self.session_end.0)),
+            // FACTOR keys: context.keys.clone(),
         };
+        let hosts = Hosts::new(address, &self.host);
+        let setup = setup(&shared, address).await?;
         let (close, closing) = watch::channel(false);
-        let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));
+        let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone(), hosts), closing.clone()));
         let own = match self.own_socket(context, &parts)? {
             Some(socket) => tokio::spawn(server::listen_unix(socket, control::router(shared), closing)),
             None => tokio::spawn(async {}),
@@ -104,7 +120,7 @@ impl Serve {
         let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
         let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
         let running = tokio::spawn(runner.run());
-        let announce = announce(context, address, status);
+        let announce = announce(context, address, setup, status);
         let ended = tokio::select! {
             ended = running => ended,
             () = async { announce.await; std::future::pending().await } => return Ok(Exit::Stopped),
@@ -152,15 +168,45 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
+/// A link that makes the first administrator, where nobody can come in yet.
+async fn setup(shared: &server::Shared, address: SocketAddr) -> Result<Option<String>, Failure> {
+    let can_come_in = shared.store.ways_in().await?.iter().any(|way| way.has_password)
+        || !shared.store.access_tokens().await?.is_empty();
+    if can_come_in {
+        return Ok(None);
+    }
+    let (bits, hash) = token::make_bits().map_err(|problem| Failure::new(Exit::Trouble, problem))?;
+    let (at, text) = (shared.clock.now(), str::to_owned);
+    let link = NewLink { hash, person: None, expires_at: at + token::LINK_COUNTS };
+    let audit = AuditEntry {
+        id: 0,
+        at,
+        who: text("serve"),
+        origin: text("serve"),
+        what: text("link.add"),
+        subject: text("the first administrator"),
+        details: None,
+    };
+    shared.store.add_link(link, audit).await?;
+    Ok(Some(format!("http://{address}{}", token::link_path(&bits))))
+}
+
 /// Says where it listens, once work goes on: on stdout with `--json`, so that programs can wait for it.
-async fn announce(context: &Context, address: SocketAddr, mut status: watch::Receiver<Status>) {
+async fn announce(context: &Context, address: SocketAddr, setup: Option<String>, mut status: watch::Receiver<Status>) {
     if status.wait_for(|status| status.ready).await.is_err() {
         return;
     }
     if context.printer.json() {
-        context.printer.data(&json!({ "url": format!("http://{address}") }).to_string());
+        let mut said = json!({ "url": format!("http://{address}") });
+        if let Some(link) = setup {
+            said["setup"] = link.into();
+        }
+        context.printer.data(&said.to_string());
     } else {
         context.printer.say(&format!("serving on http://{address}"));
+        if let Some(link) = setup {
+            context.printer.say(&format!("to make the first administrator, open {link}"));
+        }
     }
 }
 

@@ -3,10 +3,14 @@
 mod api;
 pub(crate) mod control;
 mod health;
+mod hosts;
 mod listen;
 mod webhooks;
 
+// FACTOR use crate::keys::Keys;
+use crate::sign_in::SigningIn;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use engine::clock::Clock;
 use engine::{Parts, Standing, Status};
@@ -14,7 +18,8 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Person, Token, document, schema};
+pub(crate) use api::{Deed, Person, Token, document, rights, schema};
+pub(crate) use hosts::{Hosts, host_name};
 pub(crate) use listen::{listen_tcp, listen_unix};
 
 /// What every request may know.
@@ -26,14 +31,17 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    pub(crate) signing_in: Arc<SigningIn>,
+    // FACTOR pub(crate) keys: Arc<Keys>,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.
-pub(crate) fn public(shared: Shared) -> Router {
+pub(crate) fn public(shared: Shared, hosts: Arc<Hosts>) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(webhooks::router())
         .merge(api::router(&shared))
+        .layer(from_fn_with_state(hosts, hosts::known))
         .with_state(shared)
 }

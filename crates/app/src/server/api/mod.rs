@@ -7,9 +7,12 @@
 
 mod actor;
 mod audit;
+mod caller;
 mod definitions;
 mod document;
 mod extract;
+// FACTOR mod factor;
+mod me;
 mod operations;
 mod people;
 mod problem;
@@ -17,10 +20,17 @@ mod routes;
 mod runs;
 mod schedules;
 pub(crate) mod schema;
+mod sessions;
+mod settings;
+mod sign_in;
 mod storages;
 mod tasks;
+mod tokens;
 mod usage;
 
-pub(crate) use people::{Person, Token};
+pub(crate) use audit::Deed;
+pub(crate) use people::{Person, rights};
+pub(super) use problem::Refused;
 pub(crate) use routes::document;
 pub(super) use routes::router;
+pub(crate) use tokens::Token;

@@ -2,23 +2,30 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::Problem;
+use model::{Millis, Problem};
 use serde_json::json;
 use store::StoreError;
 
 /// A request that is not fulfilled.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(in super::super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    /// Seconds.
+    again_after: Option<i64>,
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem }
+    pub(in super::super) fn new(status: StatusCode, problem: Problem) -> Self {
+        Self { status, problem, again_after: None }
+    }
+
+    /// It may be asked again after so long.
+    pub(super) fn again_after(self, wait: Millis) -> Self {
+        Self { again_after: Some((wait + 999) / 1_000), ..self }
     }
 
     pub(super) fn not_found(code: &'static str, reason: impl Into<String>) -> Self {
@@ -28,7 +35,7 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem } = self;
+        let Self { status, problem, again_after } = self;
         let body = json!({
             "type": format!("/docs/errors/{}", problem.code),
             "status": status.as_u16(),
@@ -39,6 +46,9 @@ impl IntoResponse for Refused {
         });
         let mut response = (status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = again_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -49,6 +59,10 @@ impl IntoResponse for Refused {
 /// What the store says is for the log; who asks learns that it is not their fault, and whether to come again.
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
+        let error = match error {
+            StoreError::Refused(problem) => return Self::new(StatusCode::CONFLICT, problem),
+            error => error,
+        };
         tracing::error!(%error, "a request could not be answered");
         if error.is_passing() {
             let problem = Problem::new("store_unavailable", "the store is not available at present");
