@@ -1,10 +1,12 @@
 //! The binary `tramontane`: everything meets here.
 
+mod changes;
 mod cli;
 mod environment;
 mod exit;
 mod held;
 mod imports;
+mod logs;
 mod operations;
 mod parts;
 mod print;

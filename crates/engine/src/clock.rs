@@ -12,6 +12,11 @@ pub trait Clock: Send + Sync {
     /// UTC milliseconds.
     fn now(&self) -> Millis;
 
+    /// The same in microseconds, as finely as it can be told.
+    fn micros(&self) -> i64 {
+        self.now().saturating_mul(1_000)
+    }
+
     /// Returns when that time has come.
     async fn sleep_until(&self, at: Millis);
 }
@@ -22,11 +27,15 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the place where time comes in")]
     fn now(&self) -> Millis {
+        self.micros() / 1_000
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the place where time comes in")]
+    fn micros(&self) -> i64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            .map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
     async fn sleep_until(&self, at: Millis) {
@@ -59,6 +68,10 @@ impl ServerClock {
 impl Clock for ServerClock {
     fn now(&self) -> Millis {
         self.own.now() + self.ahead.load(Ordering::Relaxed)
+    }
+
+    fn micros(&self) -> i64 {
+        self.own.micros() + self.ahead.load(Ordering::Relaxed) * 1_000
     }
 
     async fn sleep_until(&self, at: Millis) {

@@ -1,12 +1,15 @@
 //! What stands while definitions come and go: turns at files, and calls to look again.
 
-use crate::exchange::{Gate, Share};
+use crate::exchange::{Gate, GateView, Share};
+use crate::facts::Facts;
+use crate::measures::Measures;
+use crate::overheard::Overheard;
 use model::definition::Limits;
-use model::{Millis, Problem};
+use model::{Millis, Problem, TaskId};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Attending, Engine};
+use store::{Attending, Engine, LaneId};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 /// So long is waited for calls under way that are more than this engine's part, before another takes its own.
@@ -21,11 +24,16 @@ pub struct Standing {
     work: watch::Sender<()>,
     /// Definitions were changed.
     definitions: watch::Sender<()>,
+    /// Tasks ended in a lane, for those who wait for one. Lanes that nobody ever waited for are not here.
+    ends: Mutex<HashMap<LaneId, watch::Sender<()>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Why the store cannot be written at present.
     trouble: Mutex<Option<Problem>>,
     /// Gates before remote systems, by name of the HTTP client.
     gates: Mutex<Gates>,
+    facts: Facts,
+    overheard: Arc<Overheard>,
+    measures: Measures,
 }
 
 #[derive(Debug)]
@@ -48,6 +56,7 @@ impl Default for Standing {
             name: format!("{:016x}", RandomState::new().build_hasher().finish()),
             work: watch::Sender::new(()),
             definitions: watch::Sender::new(()),
+            ends: Mutex::default(),
             turns: Mutex::default(),
             trouble: Mutex::default(),
             gates: Mutex::new(Gates {
@@ -58,6 +67,9 @@ impl Default for Standing {
                 told: 0,
                 works: 0,
             }),
+            facts: Facts::default(),
+            overheard: Arc::default(),
+            measures: Measures::default(),
         }
     }
 }
@@ -73,14 +85,50 @@ impl Gates {
 }
 
 impl Standing {
-    /// Says that there may be work that this process did not make itself.
+    /// Says that there may be work that this process did not make itself, and that any task may have changed.
     pub fn call(&self) {
+        self.facts.unnamed();
+        self.work.send_replace(());
+    }
+
+    /// The same where it is known which tasks changed: those, and new ones.
+    pub fn call_for(&self, changed: &[TaskId]) {
+        self.facts.tasks(changed.iter().copied());
+        self.facts.made();
         self.work.send_replace(());
     }
 
     /// Says that definitions were changed.
     pub fn definitions_changed(&self) {
+        self.facts.definitions();
         self.definitions.send_replace(());
+    }
+
+    /// What happened, for those who listen.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What is heard of answers while they come in.
+    #[must_use]
+    pub fn overheard(&self) -> &Arc<Overheard> {
+        &self.overheard
+    }
+
+    /// What is measured.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.measures
+    }
+
+    /// How the HTTP clients stand that were used or defined since the start, by name.
+    #[must_use]
+    pub fn clients(&self, now: Millis) -> Vec<(String, GateView)> {
+        let gates = self.gates();
+        let mut views: Vec<_> = gates.all.iter().map(|(name, gate)| (name.clone(), gate.view(now))).collect();
+        views.sort_by(|one, other| one.0.cmp(&other.0));
+        views
     }
 
     /// Hears of calls made from now on.
@@ -93,6 +141,19 @@ impl Standing {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.definitions.subscribe()
+    }
+
+    /// Hears of ends of tasks in a lane from now on.
+    pub(crate) fn ends(&self, lane: LaneId) -> watch::Receiver<()> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).entry(lane).or_default().subscribe()
+    }
+
+    /// Tasks of these lanes ended, and that is on disk.
+    pub(crate) fn ended(&self, lanes: impl Iterator<Item = LaneId>) {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ends.is_empty() {
+            lanes.filter_map(|lane| ends.get(&lane)).for_each(|end| end.send_replace(()));
+        }
     }
 
     /// The gate before the system of an HTTP client.

@@ -53,6 +53,13 @@ pub trait Operation: Send + Sync {
     /// Reads a complete answer.
     fn read(&self, answer: &HttpAnswer) -> Reading;
 
+    /// What a call will use at most by its request alone, and what that is estimated to cost. Counts that the request
+    /// does not bound are left out.
+    fn foreseen(&self, request: &Request, base_uri: &str) -> Option<Usage> {
+        let _ = (request, base_uri);
+        None
+    }
+
     /// What a call used by its answer, and what it is estimated to cost. `base_uri` is where it was sent: some prices
     /// differ by address.
     fn usage(&self, request: &Request, answer: &Value, base_uri: &str) -> Option<Usage> {
@@ -63,6 +70,12 @@ pub trait Operation: Send + Sync {
     /// What an answer that was cut short says as far as it came: the text, where nothing more can be told.
     fn read_part(&self, part: &HttpAnswer) -> Value {
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
+    }
+
+    /// The text that one event of a streamed answer adds, for those who read along; `None` where it adds none.
+    fn heard(&self, event: &Value) -> Option<String> {
+        let _ = event;
+        None
     }
 
     /// Whether an answer whose connection broke came to its own end mark before: then it is whole all the same.

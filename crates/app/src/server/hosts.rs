@@ -24,14 +24,14 @@ pub(crate) struct Hosts {
 
 impl Hosts {
     /// Loopback, the address listened on, and these.
-    pub(crate) fn new(listen: SocketAddr, given: &[String]) -> Arc<Self> {
-        let own = match listen.ip() {
+    pub(crate) fn new(listens: &[SocketAddr], given: &[String]) -> Arc<Self> {
+        let own = listens.iter().map(|listen| match listen.ip() {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
-        };
-        let names = LOOPBACK.iter().map(|name| (*name).to_owned()).chain([own]);
+        });
+        let names = LOOPBACK.iter().map(|name| (*name).to_owned()).chain(own);
         let names = names.chain(given.iter().map(|name| name.to_ascii_lowercase())).collect();
-        Arc::new(Self { names, any_address: listen.ip().is_unspecified() })
+        Arc::new(Self { names, any_address: listens.iter().any(|listen| listen.ip().is_unspecified()) })
     }
 
     fn knows(&self, host: &str) -> bool {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn names_are_known_with_any_port() {
-        let hosts = Hosts::new("192.0.2.7:8420".parse().unwrap(), &["Tramontane.example.com".to_owned()]);
+        let hosts = Hosts::new(&["192.0.2.7:8420".parse().unwrap()], &["Tramontane.example.com".to_owned()]);
         let known = [
             "localhost",
             "LOCALHOST:1",
@@ -131,7 +131,7 @@ mod tests {
         for host in foreign {
             assert!(!hosts.knows(host), "{host}");
         }
-        let wide = Hosts::new("0.0.0.0:8420".parse().unwrap(), &[]);
+        let wide = Hosts::new(&["0.0.0.0:8420".parse().unwrap()], &[]);
         assert!(wide.knows("10.1.2.3:8420") && wide.knows("[2001:db8::1]") && !wide.knows("evil.example"));
     }
 

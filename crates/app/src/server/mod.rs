@@ -2,25 +2,31 @@
 
 mod api;
 pub(crate) mod control;
+mod events;
 mod health;
 mod hosts;
 mod listen;
+mod metrics;
 mod webhooks;
 
-// FACTOR use crate::keys::Keys;
+use crate::keys::Keys;
+use crate::logs::Logs;
 use crate::sign_in::SigningIn;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use engine::clock::Clock;
 use engine::{Parts, Standing, Status};
+use std::path::PathBuf;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Deed, Person, Token, document, rights, schema};
+pub(crate) use api::{Deed, Person, Token, Trace, document, rights, schema};
+pub(crate) use events::Hub;
 pub(crate) use hosts::{Hosts, host_name};
-pub(crate) use listen::{listen_tcp, listen_unix};
+pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
+pub(crate) use metrics::Requests;
 
 /// What every request may know.
 #[derive(Clone)]
@@ -32,7 +38,19 @@ pub(crate) struct Shared {
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
     pub(crate) signing_in: Arc<SigningIn>,
-    // FACTOR pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Arc<Keys>,
+    /// Folders in which definitions that come through the API may name files.
+    pub(crate) file_roots: Arc<[PathBuf]>,
+    /// Where what happens is told.
+    pub(crate) hub: Arc<Hub>,
+    /// Where connections have their places.
+    pub(crate) room: Arc<Room>,
+    /// What was said of late.
+    pub(crate) logs: Arc<Logs>,
+    /// What is counted of requests.
+    pub(crate) requests: Arc<Requests>,
+    /// Whether `/metrics` is shown without a token.
+    pub(crate) open_metrics: bool,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.
@@ -43,5 +61,6 @@ pub(crate) fn public(shared: Shared, hosts: Arc<Hosts>) -> Router {
         .merge(webhooks::router())
         .merge(api::router(&shared))
         .layer(from_fn_with_state(hosts, hosts::known))
+        .layer(from_fn_with_state(shared.clone(), metrics::count))
         .with_state(shared)
 }

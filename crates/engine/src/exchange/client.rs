@@ -1,6 +1,6 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
-use super::address::{PrivateAddress, PublicOnly, is_private};
+use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private};
 use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
@@ -8,6 +8,7 @@ use super::live::Page;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
+use model::http::Preflight;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Operation, Problem};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -96,6 +97,7 @@ pub struct Client {
     request_id_header: Option<HeaderName>,
     gate: Arc<Gate>,
     parallel: u32,
+    preflight: Preflight,
 }
 
 impl std::fmt::Debug for Client {
@@ -122,7 +124,7 @@ impl Client {
             name: name.to_owned(),
             base: url.as_str().trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
-            http: build(definition)?,
+            http: build(definition, System)?,
             keys,
             key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
@@ -133,6 +135,7 @@ impl Client {
             request_id_header,
             gate,
             parallel: definition.limits.parallel,
+            preflight: definition.preflight,
         })
     }
 
@@ -160,6 +163,12 @@ impl Client {
         self.parallel
     }
 
+    /// What happens to a request that does not fit the operation's schema.
+    #[must_use]
+    pub fn preflight(&self) -> Preflight {
+        self.preflight
+    }
+
     /// Whether there is a key of that kind.
     #[must_use]
     pub fn has_key(&self, credential: Credential) -> bool {
@@ -173,6 +182,18 @@ impl Client {
         credential: Credential,
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
+    ) -> Exchanged {
+        self.exchange_heard(request, credential, request_id, files, &mut |_| {}).await
+    }
+
+    /// The same; `hear` gets the pieces of the answer as they come.
+    pub(crate) async fn exchange_heard(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Exchanged {
         let mut built = match self.build_request(request, credential, request_id) {
             Ok(built) => built,
@@ -197,7 +218,7 @@ impl Client {
             }
         };
         crash::point("after_headers");
-        let answer = self.read(response, request, files).await;
+        let answer = self.read(response, request, files, hear).await;
         if let Exchanged::Answer(answer) = &answer {
             self.gate().heard(answer);
         }
@@ -262,7 +283,13 @@ impl Client {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request: &HttpRequest,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
             true => Body::File(Keeping::start(files.clone(), self.max_file)),
@@ -276,6 +303,7 @@ impl Client {
             let piece = tokio::time::timeout_at(limit, response.chunk()).await;
             let (code, reason) = match piece {
                 Ok(Ok(Some(piece))) => {
+                    hear(&piece);
                     let enough = page.as_mut().is_some_and(|page| page.add(&piece));
                     match body.add(piece).await {
                         Added::Fits if !enough => continue,
@@ -358,7 +386,7 @@ fn attach(built: &mut reqwest::Request, written: Written) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]
-fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
+pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
     let timeouts = definition.timeouts;
     let mut builder = reqwest::Client::builder()
         .connect_timeout(span(timeouts.connect.0))
@@ -372,7 +400,7 @@ fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
         .tcp_nodelay(true)
         .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")));
     if !definition.allow_private_addresses {
-        builder = builder.dns_resolver(Arc::new(PublicOnly));
+        builder = builder.dns_resolver(Arc::new(PublicOnly::of(lookup)));
     }
     builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
 }

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use model::{Millis, Problem, Role, Scope};
 use serde_json::Value;
-use store::{AuditEntry, Bearer, Person, SignedIn};
+use store::{AuditEntry, Bearer, SignedIn};
 
 /// So long a token or session counts as just used, in milliseconds: its time of use is written no more often.
 const JUST_USED: Millis = 60_000;
@@ -27,6 +27,8 @@ pub(super) struct Actor {
     /// The address that they come from.
     pub(super) origin: String,
     pub(super) by: By,
+    /// Hash of what they showed.
+    hash: [u8; 32],
 }
 
 /// What lets somebody in.
@@ -49,10 +51,6 @@ impl<S: Sync> FromRequestParts<S> for Actor {
 }
 
 impl Actor {
-    fn new(person: Person, role: Role, scope: Vec<Scope>, origin: String, by: By) -> Self {
-        Self { role, sees_payloads: person.sees_payloads, name: person.name, scope, origin, by }
-    }
-
     /// Whether they may see payloads, and records that they do, or wanted to.
     pub(super) async fn may_see(&self, shared: &Shared, what: &str, subject: &str) -> Result<(), Refused> {
         let now = shared.clock.now();
@@ -158,11 +156,19 @@ async fn with_token(
 ) -> Result<Option<(Actor, bool)>, Refused> {
     let Some(Bearer { token, person }) = shared.store.bearer(hash).await? else { return Ok(None) };
     let counts = !person.is_disabled && token.expires_at.is_none_or(|end| end > now);
-    let (role, by) = (token.role.min(person.role), By::Token { expires_at: token.expires_at });
     if counts && token.used_at.is_none_or(|used| used + JUST_USED <= now) {
         shared.store.access_token_used(token.id, now).await?;
     }
-    Ok(Some((Actor::new(person, role, token.scope, caller.client.address.clone(), by), counts)))
+    let actor = Actor {
+        role: token.role.min(person.role),
+        sees_payloads: person.sees_payloads,
+        name: person.name,
+        scope: token.scope,
+        origin: caller.client.address.clone(),
+        by: By::Token { expires_at: token.expires_at },
+        hash,
+    };
+    Ok(Some((actor, counts)))
 }
 
 /// Who shows a session, and whether it counts.
@@ -174,11 +180,36 @@ async fn with_session(
 ) -> Result<Option<(Actor, bool)>, Refused> {
     let Some(SignedIn { session, person }) = shared.store.signed_in(hash).await? else { return Ok(None) };
     let counts = !person.is_disabled && session.expires_at > now && session.used_at + shared.signing_in.idle > now;
-    let (role, by) = (person.role, By::Session(session.id));
     if counts && session.used_at + JUST_USED <= now {
         shared.store.session_used(session.id, now).await?;
     }
-    Ok(Some((Actor::new(person, role, Vec::new(), caller.client.address.clone(), by), counts)))
+    let actor = Actor {
+        role: person.role,
+        sees_payloads: person.sees_payloads,
+        name: person.name,
+        scope: Vec::new(),
+        origin: caller.client.address.clone(),
+        by: By::Session(session.id),
+        hash,
+    };
+    Ok(Some((actor, counts)))
+}
+
+/// Whether they may still do what they came for: for answers that go on for long. Where nobody can tell, they may not.
+pub(super) async fn still_counts(shared: &Shared, actor: &Actor) -> bool {
+    let now = shared.clock.now();
+    let (person, is_over) = match actor.by {
+        By::Token { .. } => {
+            let Ok(Some(Bearer { token, person })) = shared.store.bearer(actor.hash).await else { return false };
+            (person, token.expires_at.is_some_and(|end| end <= now))
+        }
+        // Who listens is not idle.
+        By::Session(_) => {
+            let Ok(Some(SignedIn { session, person })) = shared.store.signed_in(actor.hash).await else { return false };
+            (person, session.expires_at <= now)
+        }
+    };
+    !person.is_disabled && !is_over && (person.sees_payloads || !actor.sees_payloads)
 }
 
 fn is_in_scope(scope: &[Scope], needed: Option<Scope>, caller: &Caller) -> bool {

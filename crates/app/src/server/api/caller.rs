@@ -1,10 +1,10 @@
 //! What a request says of who sends it, before anybody believes it.
 
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use super::super::listen::Client as Sender;
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use axum::http::{Extensions, HeaderMap, HeaderName, Method};
 use model::Problem;
-use std::net::SocketAddr;
 
 /// The cookie of a session.
 pub(super) const COOKIE_NAME: &str = "tramontane_session";
@@ -24,9 +24,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn of(extensions: &Extensions) -> Self {
-        let origin = extensions.get::<ConnectInfo<SocketAddr>>();
-        let address = origin.map(|ConnectInfo(address)| address.ip().to_string()).unwrap_or_default();
-        Self { address, is_secure: false }
+        let sent = extensions.get::<Sender>();
+        // What comes by a socket in the file system has no address.
+        let address = sent.and_then(|sent| sent.address).map_or_else(|| "unix".to_owned(), |address| address.to_string());
+        Self { address, is_secure: sent.is_some_and(|sent| sent.is_secure) }
     }
 }
 

@@ -6,8 +6,8 @@ use super::caller::COOKIE_NAME;
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, definitions, me, operations, people, runs, schedules, sessions, settings, sign_in, storages, tasks, tokens,
-    usage,
+    audit, bundle, definitions, events, factor, health, logs, me, operations, people, plans, revisions, runs, schedules,
+    sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -15,9 +15,9 @@ use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 use model::Problem;
-use model::Role::{self, Admin, Operator, Viewer};
+use model::Role::{self, Admin, Editor, Operator, Viewer};
 use model::Scope;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -49,15 +49,19 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(me::show)),
         route(Viewer, routes!(me::set_password)),
-        // FACTOR route(Viewer, routes!(factor::offer)),
-        // FACTOR route(Viewer, routes!(factor::confirm)),
-        // FACTOR route(Viewer, routes!(factor::remove)),
+        route(Viewer, routes!(factor::offer)),
+        route(Viewer, routes!(factor::confirm)),
+        route(Viewer, routes!(factor::remove)),
         route(Viewer, routes!(sign_in::end)),
         route(Viewer, routes!(sessions::list)),
         route(Viewer, routes!(sessions::end)),
         route(Viewer, routes!(tokens::list)),
         route(Viewer, routes!(tokens::make)),
         route(Viewer, routes!(tokens::delete)),
+        route(Viewer, routes!(health::show)),
+        route(Viewer, routes!(events::all)),
+        route(Viewer, routes!(events::one_task)),
+        route(Viewer, routes!(logs::list)),
         route(Viewer, routes!(tasks::list)),
         route(Viewer, routes!(tasks::show)),
         route(Operator, routes!(tasks::decide)),
@@ -71,6 +75,20 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(usage::sums)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
+        route(Editor, routes!(definitions::put)),
+        route(Editor, routes!(definitions::delete)),
+        route(Viewer, large(routes!(plans::check))),
+        route(Viewer, routes!(revisions::list)),
+        route(Viewer, routes!(revisions::of_one)),
+        route(Viewer, routes!(revisions::show)),
+        route(Viewer, routes!(revisions::diff)),
+        route(Editor, routes!(revisions::restore)),
+        route(Viewer, large(routes!(plans::show))),
+        route(Editor, large(routes!(plans::apply))),
+        route(Viewer, routes!(plans::export_all)),
+        route(Operator, routes!(trace::run)),
+        route(Editor, routes!(variables::show)),
+        route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
         route(Viewer, routes!(operations::show)),
         route(Admin, routes!(people::list)),
@@ -88,6 +106,11 @@ fn table() -> Vec<Route> {
     ]
 }
 
+/// Routes whose bodies may be as large as a bundle of definitions.
+fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodRouter<Shared> {
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bundle::LARGEST)))
+}
+
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.
 pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, Route { role, handlers: (_, paths, methods) }: Route| {
@@ -103,9 +126,16 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
         })
     };
     let nothing = || async { Refused::not_found("path_unknown", "there is nothing at this address") };
+    // Beside the API, where collectors look for it.
+    let measured = match shared.open_metrics {
+        true => get(health::measured),
+        false => get(health::measured)
+            .layer(from_fn_with_state(Needs { shared: shared.clone(), role: Viewer, scope: None }, actor::admit)),
+    };
     table()
         .into_iter()
         .fold(Router::new(), add)
+        .route("/metrics", measured)
         .route(&format!("{BASE}/{{*path}}"), any(nothing))
         .method_not_allowed_fallback(|| async {
             let problem = Problem::new("method_wrong", "this address has no such method");
