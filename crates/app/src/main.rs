@@ -1,8 +1,8 @@
 //! The binary `tramontane`: everything meets here.
 
+mod badge;
 mod changes;
 mod cli;
-mod environment;
 mod exit;
 mod held;
 mod imports;

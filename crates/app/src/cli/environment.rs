@@ -2,7 +2,7 @@
 
 use super::people::did;
 use super::{Context, Ended, Failure};
-use crate::environment::{self, Colour, Environment as Named};
+use crate::badge::{self, Badge, Colour};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -33,18 +33,16 @@ enum Verb {
 impl Environment {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         let shown = match self.verb {
-            Verb::Show => environment::read(context.read_store().await?.as_ref()).await?,
+            Verb::Show => badge::read(context.read_store().await?.as_ref()).await?,
             Verb::Set { name, colour } => {
-                let after = Named { name, colour };
+                let after = Badge { name, colour };
                 after.check().map_err(|problem| Failure::refused(vec![problem]))?;
                 let store = context.engine_store().await?;
-                let before = environment::read(store.as_ref()).await?;
+                let before = badge::read(store.as_ref()).await?;
                 let details = json!({ "before": before, "after": after });
-                let audit = store::AuditEntry {
-                    details: Some(details.to_string()),
-                    ..did("setting.write", environment::SETTING)
-                };
-                environment::write(store.as_ref(), &after, audit).await?;
+                let audit =
+                    store::AuditEntry { details: Some(details.to_string()), ..did("setting.write", badge::SETTING) };
+                badge::write(store.as_ref(), &after, audit).await?;
                 after
             }
         };

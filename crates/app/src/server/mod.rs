@@ -9,7 +9,7 @@ mod listen;
 mod metrics;
 mod webhooks;
 
-use crate::keys::Keys;
+// FACTOR use crate::keys::Keys;
 use crate::logs::Logs;
 use crate::sign_in::SigningIn;
 use axum::Router;
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
     pub(crate) signing_in: Arc<SigningIn>,
-    pub(crate) keys: Arc<Keys>,
+    // FACTOR pub(crate) keys: Arc<Keys>,
     /// Folders in which definitions that come through the API may name files.
     pub(crate) file_roots: Arc<[PathBuf]>,
     /// Where what happens is told.

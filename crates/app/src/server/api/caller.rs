@@ -26,7 +26,8 @@ impl Client {
     pub(super) fn of(extensions: &Extensions) -> Self {
         let sent = extensions.get::<Sender>();
         // What comes by a socket in the file system has no address.
-        let address = sent.and_then(|sent| sent.address).map_or_else(|| "unix".to_owned(), |address| address.to_string());
+        let address =
+            sent.and_then(|sent| sent.address).map_or_else(|| "unix".to_owned(), |address| address.to_string());
         Self { address, is_secure: sent.is_some_and(|sent| sent.is_secure) }
     }
 }

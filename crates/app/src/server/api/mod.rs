@@ -13,7 +13,7 @@ mod definitions;
 mod document;
 mod events;
 mod extract;
-mod factor;
+// FACTOR mod factor;
 mod health;
 mod logs;
 mod me;

@@ -6,7 +6,7 @@ use super::caller::COOKIE_NAME;
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, definitions, events, factor, health, logs, me, operations, people, plans, revisions, runs, schedules,
+    audit, bundle, definitions, events, health, logs, me, operations, people, plans, revisions, runs, schedules,
     sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
 };
 use axum::Router;
@@ -49,9 +49,9 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(me::show)),
         route(Viewer, routes!(me::set_password)),
-        route(Viewer, routes!(factor::offer)),
-        route(Viewer, routes!(factor::confirm)),
-        route(Viewer, routes!(factor::remove)),
+        // FACTOR route(Viewer, routes!(factor::offer)),
+        // FACTOR route(Viewer, routes!(factor::confirm)),
+        // FACTOR route(Viewer, routes!(factor::remove)),
         route(Viewer, routes!(sign_in::end)),
         route(Viewer, routes!(sessions::list)),
         route(Viewer, routes!(sessions::end)),

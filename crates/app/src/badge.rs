@@ -13,7 +13,7 @@ const LONGEST: usize = 40;
 /// A name and a colour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Environment {
+pub(crate) struct Badge {
     /// Empty: it has none.
     #[schema(max_length = 40)]
     pub(crate) name: String,
@@ -33,7 +33,7 @@ pub(crate) enum Colour {
     Violet,
 }
 
-impl Environment {
+impl Badge {
     /// Whether a server may be called so.
     ///
     /// # Errors
@@ -48,13 +48,13 @@ impl Environment {
 }
 
 /// What it is called.
-pub(crate) async fn read(store: &dyn Store) -> Result<Environment, StoreError> {
+pub(crate) async fn read(store: &dyn Store) -> Result<Badge, StoreError> {
     let kept = store.setting(SETTING.to_owned()).await?;
     Ok(kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }
 
 /// Says what it is called from now on.
-pub(crate) async fn write(store: &dyn Store, environment: &Environment, audit: AuditEntry) -> Result<(), StoreError> {
-    let value = serde_json::to_string(environment).map_err(|error| StoreError::Database(error.to_string()))?;
+pub(crate) async fn write(store: &dyn Store, badge: &Badge, audit: AuditEntry) -> Result<(), StoreError> {
+    let value = serde_json::to_string(badge).map_err(|error| StoreError::Database(error.to_string()))?;
     store.set_setting(SETTING.to_owned(), value, audit).await
 }
