@@ -59,7 +59,7 @@ fn the_first_start_offers_a_link_that_makes_the_administrator_once() {
     let world = World::new();
     world.write("ahead", "0");
     let (serving, announced) =
-        Serving::announced(world.command(&[]).env("TRAMONTANE_CLOCK_SHIFT", world.path("ahead")));
+        Serving::announced(world.command(&[]).env("TRAMONTANE_CLOCK_SHIFT", world.path("ahead")), &[]);
     let link = announced["setup"].as_str().unwrap();
     let (url, bits) = link.split_once("/setup?token=").unwrap();
     assert_eq!((url, bits.len()), (announced["url"].as_str().unwrap(), 43));
@@ -83,14 +83,14 @@ fn the_first_start_offers_a_link_that_makes_the_administrator_once() {
     assert_eq!(me(&serving, &cookie(&made)), 200);
     is(&set_up(bits, "eve", PASSWORD), 401, "link_wrong");
     serving.stop();
-    let (serving, announced) = Serving::announced(&mut world.command(&[]));
+    let (serving, announced) = Serving::announced(&mut world.command(&[]), &[]);
     assert_eq!(announced["setup"], Value::Null, "somebody can come in");
     serving.stop();
     // A token is a way in too.
     let other = World::new();
     other.run(&["people", "add", "ada", "--role", "admin"]).expect(0);
     token(&other, "ada", &[]);
-    let (serving, announced) = Serving::announced(&mut other.command(&[]));
+    let (serving, announced) = Serving::announced(&mut other.command(&[]), &[]);
     assert_eq!(announced["setup"], Value::Null);
     serving.stop();
 }
@@ -193,8 +193,8 @@ fn a_session_ends_by_itself() {
     serving.stop();
     // Both are settings.
     let mut command = world.command(&[]);
-    command.args(["--session-idle", "1h", "--session-end", "2h"]);
-    let serving = Serving::start(command.env("TRAMONTANE_CLOCK_SHIFT", world.path("ahead")));
+    command.env("TRAMONTANE_CLOCK_SHIFT", world.path("ahead"));
+    let serving = Serving::start_with(&mut command, &["--session-idle", "1h", "--session-end", "2h"]);
     ahead(&world, 0);
     let answer = sign_in(&serving, "ada", PASSWORD, None);
     assert!(answer.headers("set-cookie")[0].contains("Max-Age=7200"));

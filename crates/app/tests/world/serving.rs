@@ -22,16 +22,12 @@ impl Serving {
 
     /// The same with more arguments.
     pub fn start_with(command: &mut Command, more: &[&str]) -> Self {
-        Self::announced(command.args(more)).0
+        Self::announced(command, more).0
     }
 
     /// The same, with all that it says then.
-    pub fn announced(command: &mut Command) -> (Self, Value) {
-        let arguments: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
-        if !arguments.iter().any(|one| one == "serve") {
-            command.arg("serve");
-        }
-        command.args(["--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped());
+    pub fn announced(command: &mut Command, more: &[&str]) -> (Self, Value) {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).args(more).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
