@@ -120,6 +120,8 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            turns: Arc::default(),
+            choices: Arc::default(),
             file_roots: self.file_roots.made(context)?,
             hub: Hub::new(closing.clone()),
             room: Room::new(Limits { all: self.connections.max(1), each: self.connections_each.max(1) }),

@@ -1,6 +1,7 @@
 //! What listens: health, webhooks and the API on an address, other commands of this machine on a socket in the data folder.
 
 mod api;
+mod body;
 pub(crate) mod control;
 mod events;
 mod health;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Person, Token, Trace, document, schema};
+pub(crate) use api::{Lists, Person, Token, Trace, Turns, document, schema};
 pub(crate) use events::Hub;
 pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
 pub(crate) use metrics::Requests;
@@ -33,6 +34,10 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// Who calls which route.
+    pub(crate) turns: Arc<Turns>,
+    /// What can be chosen, as it was lately.
+    pub(crate) choices: Arc<Lists>,
     /// Folders in which definitions that come through the API may name files.
     pub(crate) file_roots: Arc<[PathBuf]>,
     /// Where what happens is told.

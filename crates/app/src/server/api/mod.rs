@@ -6,8 +6,11 @@
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
 mod actor;
+mod answers;
 mod audit;
 mod bundle;
+mod calls;
+mod choices;
 mod definitions;
 mod document;
 mod events;
@@ -20,6 +23,7 @@ mod people;
 mod plans;
 mod preconditions;
 mod problem;
+mod proxy;
 mod revisions;
 mod routes;
 mod runs;
@@ -32,8 +36,10 @@ mod trace;
 mod usage;
 mod variables;
 
+pub(crate) use choices::Lists;
 pub(crate) use people::{Person, Token};
 pub(super) use problem::refuse;
+pub(crate) use proxy::Turns;
 pub(crate) use routes::document;
 pub(super) use routes::router;
 pub(crate) use trace::Trace;

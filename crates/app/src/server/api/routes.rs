@@ -5,8 +5,8 @@ use super::actor::{self, Needs};
 use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, definitions, events, health, logs, operations, people, plans, revisions, runs, schedules, storages,
-    tasks, trace, usage, variables,
+    audit, bundle, calls, choices, definitions, events, health, logs, operations, people, plans, proxy, revisions,
+    runs, schedules, storages, tasks, trace, usage, variables,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -75,7 +75,12 @@ fn table() -> Vec<Route> {
         route(Editor, routes!(variables::show)),
         route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
+        route(Viewer, routes!(operations::list_areas)),
         route(Viewer, routes!(operations::show)),
+        route(Viewer, routes!(calls::check)),
+        route(Operator, routes!(calls::send)),
+        route(Operator, routes!(choices::list)),
+        route(Operator, routes!(proxy::call)),
         route(Admin, routes!(people::list)),
         route(Admin, routes!(people::tokens)),
         route(Admin, routes!(people::delete_token)),
@@ -143,7 +148,10 @@ pub(crate) fn document() -> OpenApi {
         .security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
         .build();
     for Route { role, handlers: (schemas, described, _) } in table() {
-        components.schemas.extend(schemas);
+        for (name, schema) in schemas {
+            let before = components.schemas.insert(name.clone(), schema.clone());
+            debug_assert!(before.is_none_or(|before| before == schema), "two types of the API are called {name}");
+        }
         for (path, mut item) in described.paths {
             operations_of(&mut item).for_each(|operation| complete(operation, role));
             match paths.paths.get_mut(&path) {
