@@ -3,17 +3,17 @@
 use super::super::Shared;
 use super::actor::{self, Needs};
 use super::caller::COOKIE_NAME;
-use super::problem::Refused;
+use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
     audit, bundle, calls, choices, definitions, events, health, logs, me, operations, people, plans, proxy, revisions,
     runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
 };
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{any, get};
 use model::Problem;
@@ -147,6 +147,7 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
             Refused::new(StatusCode::METHOD_NOT_ALLOWED, problem)
         })
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn(announced))
         .layer(map_response(private))
 }
 
@@ -162,6 +163,16 @@ fn scope_of(path: &str) -> Option<Scope> {
         "people" | "tokens" | "sessions" | "session" | "me" | "audit" | "settings" => Some(Scope::People),
         _ => None,
     }
+}
+
+/// A body that is announced to be larger than any may be is not waited for.
+async fn announced(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > bundle::LARGEST as u64) {
+        let problem = Problem::new("body_too_large", format!("a body has at most {} bytes", bundle::LARGEST));
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, problem);
+    }
+    next.run(request).await
 }
 
 /// No cache keeps an answer, and nobody guesses what it might be.
