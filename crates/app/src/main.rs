@@ -1,5 +1,6 @@
 //! The binary `tramontane`: everything meets here.
 
+mod badge;
 mod changes;
 mod cli;
 mod environment;
@@ -17,6 +18,7 @@ mod print;
 mod secrets;
 mod server;
 mod settings;
+mod sign_in;
 mod story;
 mod token;
 
