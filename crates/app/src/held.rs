@@ -1,6 +1,8 @@
 //! A store that another process holds: read here, written there.
 
-use crate::server::control::{Ask, LARGEST, Told, socket};
+mod alerts;
+
+use crate::server::control::{AlertAsk, Ask, LARGEST, Told, socket};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -138,7 +140,7 @@ impl Store for HeldStore {
     }
 
     async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {
-        self.reading.draw(asked).await
+        self.ask(Ask::Alerts { asked: AlertAsk::Draw { asked } }).await
     }
 
     async fn settle(&self, settled: Settle) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! Runs definitions: pulls, transforms, pushes, decides.
 
+pub mod alert;
 pub mod clock;
 pub mod decide;
 pub mod definitions;
@@ -7,6 +8,7 @@ pub mod engine;
 pub mod exchange;
 pub mod flow;
 pub mod keep;
+pub mod models;
 pub mod random;
 pub mod runner;
 pub mod schedule;

@@ -73,6 +73,11 @@ impl Gates {
 }
 
 impl Standing {
+    /// What tells this engine from others.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Says that there may be work that this process did not make itself.
     pub fn call(&self) {
         self.work.send_replace(());

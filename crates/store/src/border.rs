@@ -2,10 +2,10 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
-    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Run, Schedule, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow,
-    TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Alerts, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange,
+    Draw, Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, Models,
+    NewAccessToken, NewRun, NewTask, Person, Run, Schedule, Settle, Start, StoreError, StoredDefinition, Tally,
+    TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use model::{Millis, Problem, RunId, TaskId, TaskKind};
 ///
 /// A batch is one transaction; one bad item does not spoil the others where the result has a value per item.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Alerts + Models + Send + Sync {
     /// What tells this store from every other: 8 random hex characters, given when it was made.
     fn id(&self) -> &str;
 

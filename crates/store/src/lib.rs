@@ -3,6 +3,7 @@
 //! The border is [`Store`]: hot operations are batches, everything else plain queries for people. One behaviour suite
 //! (`tests/suite`) says what an adapter must do, and runs on each.
 
+pub mod alerts;
 pub mod blobs;
 mod bodies;
 pub mod border;
@@ -16,17 +17,22 @@ mod keys;
 pub mod limits;
 mod lost;
 mod misfit;
+pub mod models;
 pub mod people;
 pub mod postgres;
 pub mod sqlite;
 pub mod types;
 
+pub use alerts::{
+    AlertChange, AlertMessage, AlertRow, AlertSend, Alerts, DayDrawn, KeyRefused, NewMessage, SendEnd, SendStory,
+};
 pub use border::Store;
 pub use engines::{Attending, Engine};
 pub use entries::{Ending, Entries, Entry, EntryFilter, EntryWrite};
 pub use error::StoreError;
 pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
+pub use models::{ModelCheck, ModelUse, Models, ModelsSeen, SeenModel};
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
 pub use sqlite::{Access, SqliteStore};

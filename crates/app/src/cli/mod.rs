@@ -1,5 +1,6 @@
 //! The command line: a file per verb.
 
+mod alerts;
 mod apply;
 mod backup;
 mod call;
@@ -12,6 +13,7 @@ mod entities;
 mod export;
 mod filter;
 mod ledger_check;
+mod models;
 mod people;
 mod prices;
 mod prune;
@@ -106,6 +108,10 @@ enum Command {
     People(people::People),
     /// Makes tokens for the API, lists and deletes them.
     Tokens(people::Tokens),
+    /// Shows how alerts stand, tries and mutes them.
+    Alerts(alerts::Alerts),
+    /// Shows which models are in use, and which of those go.
+    Models(models::Models),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -305,6 +311,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
+            Command::Alerts(verb) => verb.run(context).await,
+            Command::Models(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

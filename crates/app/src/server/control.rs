@@ -2,6 +2,10 @@
 //!
 //! Whoever may open the folder may use it: both are for its owner alone.
 
+mod alerts;
+
+pub(crate) use alerts::AlertAsk;
+
 use super::Shared;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -42,6 +46,7 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    Alerts { asked: AlertAsk },
 }
 
 /// What is answered: the value, or why not.
@@ -104,5 +109,6 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
     })
 }

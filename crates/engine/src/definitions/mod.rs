@@ -3,6 +3,7 @@
 //! [`Draft::read`] keeps the lines, [`check`] says all that is wrong at once, [`plan`] says what would change, and
 //! [`export`] writes what is stored so that reading it again changes nothing.
 
+mod alerts;
 pub mod builtin;
 mod check;
 mod draft;
@@ -22,3 +23,4 @@ pub use export::export;
 pub use kind::Kind;
 pub use plan::{Changed, Difference, Name, Plan, plan};
 pub use shape::MAX_NAME;
+pub(crate) use shape::texts;

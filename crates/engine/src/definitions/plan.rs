@@ -3,7 +3,8 @@
 use super::check::check;
 use super::draft::Draft;
 use super::kind::Kind;
-use super::variables::{Piece, SECRET_FIELDS, pieces};
+use super::shape::{pointer, secret_places};
+use super::variables::{Piece, pieces};
 use model::definition::Definitions;
 use model::{Problem, Registry};
 use serde::Serialize;
@@ -139,12 +140,9 @@ pub fn plan(
 fn compare(kind: Kind, mut from: Value, mut to: Value) -> Vec<Difference> {
     let mut found = Vec::new();
     differences("", &from, &to, &mut found);
-    if kind != Kind::HttpClients {
-        return found;
-    }
     // Compared with the keys and shown without them.
-    hide_keys(&mut from);
-    hide_keys(&mut to);
+    hide_keys(kind, &mut from);
+    hide_keys(kind, &mut to);
     for difference in &mut found {
         match difference {
             Difference::Added { place, to: shown } => hide(place, shown, &to),
@@ -162,18 +160,18 @@ fn compare(kind: Kind, mut from: Value, mut to: Value) -> Vec<Difference> {
 fn hide(place: &str, shown: &mut Value, hidden: &Value) {
     if place.is_empty() {
         *shown = hidden.clone();
-    } else if let Some(value) = hidden.get(place) {
+    } else if let Some(value) = hidden.pointer(&pointer(place)) {
         *shown = value.clone();
     }
 }
 
 /// Puts `***` in the place of every key that is not a reference alone.
-fn hide_keys(client: &mut Value) {
+fn hide_keys(kind: Kind, definition: &mut Value) {
     let is_reference = |text: &str| {
         pieces(text).is_ok_and(|pieces| matches!(pieces.as_slice(), [Piece::Variable(_) | Piece::Secret(_)]))
     };
-    for field in SECRET_FIELDS {
-        if let Some(value) = client.get_mut(field)
+    for place in secret_places(kind, definition) {
+        if let Some(value) = definition.pointer_mut(&pointer(&place))
             && !value.as_str().is_some_and(is_reference)
         {
             *value = Value::from("***");

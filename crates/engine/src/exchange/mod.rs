@@ -10,14 +10,17 @@ mod form;
 mod gate;
 mod live;
 mod pace;
+mod receiver;
 mod redact;
 mod share;
 
 pub use address::is_private;
+pub(crate) use address::{is_private_host, public_addresses};
 pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
 pub use form::Files;
 pub(crate) use gate::Permit;
 pub use gate::{Gate, Pass};
+pub(crate) use receiver::{Receiver, receiver};
 pub use redact::redact_headers;
 pub(crate) use share::Share;

@@ -12,10 +12,12 @@ pub(crate) use compile::{expected, nothing_to_wait_for};
 pub use pull::{Fed, Feed, HttpPull, Listener, PullFlow, PullSource};
 pub(crate) use push::single;
 pub use push::{Expect, HttpPush, PushFlow, PushTarget, Refused, Wait};
+pub(crate) use webhook::sign;
 pub use webhook::{Event, Refusal, Webhook};
 
 use crate::exchange::Client;
 use crate::schedule::Scheduled;
+use model::definition::Definitions;
 use model::{EntryKey, Millis, TransformContext};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub struct Flows {
     pub schedules: Vec<Scheduled>,
     /// How long storages keep their entries, by name; `None`: for ever.
     pub storages: BTreeMap<String, Option<Millis>>,
+    /// What all of this was compiled from.
+    pub definitions: Definitions,
 }
 
 impl std::fmt::Debug for Flows {

@@ -1,5 +1,6 @@
 //! PostgreSQL adapter: one database, any number of processes. Blobs are in a folder that all of them share.
 
+mod alerts;
 mod claims;
 mod connect;
 pub(crate) mod copy;
@@ -11,6 +12,7 @@ mod engines;
 mod entries;
 mod fault;
 mod lanes;
+mod models;
 mod order;
 mod people;
 mod prune;

@@ -1,5 +1,6 @@
 //! SQLite adapter: one data folder, one engine, one thread that writes.
 
+mod alerts;
 mod backup;
 mod claims;
 pub(crate) mod copy;
@@ -12,6 +13,7 @@ mod examine;
 mod folder;
 mod lanes;
 mod migrate;
+mod models;
 mod people;
 mod prune;
 mod queries;
