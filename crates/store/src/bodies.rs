@@ -1,7 +1,7 @@
 //! Bodies as columns hold them: the text itself, or `@` and the id of a blob, and after it the ids that the text names.
 
 use crate::blobs::{BlobId, Blobs};
-use crate::{Claim, EndedTask, Finish, NewRun, NewTask, Start, StoreError, TaskStory};
+use crate::{Body, Claim, EndedTask, Finish, NewRun, NewTask, Start, StoreError, TaskStory};
 use bytes::Bytes;
 use memchr::memmem;
 use model::{Millis, TaskId};
@@ -26,6 +26,13 @@ fn blob_named(column: &Bytes) -> Result<Option<BlobId>, StoreError> {
     let Some((&MARK, names)) = column.split_first() else { return Ok(None) };
     let id = names.get(..ID).and_then(id_of);
     id.map(Some).ok_or_else(|| StoreError::BlobMissing(String::from_utf8_lossy(names).into_owned()))
+}
+
+/// A body as its column holds it, or the blob that holds it.
+pub(crate) fn placed(blobs: &Blobs, column: Bytes) -> Result<Body, StoreError> {
+    let Some(id) = blob_named(&column)? else { return Ok(Body::Text(column)) };
+    let length = blobs.length(&id)?.ok_or_else(|| StoreError::BlobMissing(id.to_string()))?;
+    Ok(Body::Blob(id, length))
 }
 
 fn id_of(text: &[u8]) -> Option<BlobId> {

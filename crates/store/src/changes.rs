@@ -3,19 +3,29 @@
 //! A transaction gathers what changes, and its adapter saves it once before the commit.
 
 use crate::UsageSum;
-use model::{TaskState, Usage};
+use model::{Millis, TaskState, Usage};
 use std::collections::{BTreeMap, HashMap};
 
 /// The run under which all runs together are counted. Real runs count from 1.
 pub(crate) const ALL_RUNS: i64 = 0;
 
-/// What a transaction changes in the tables `tally` and `run_usage`.
+/// Milliseconds of an hour.
+const HOUR: Millis = 3_600_000;
+/// Letters of a model's name that its sums are kept under.
+const MODEL: usize = 200;
+
+/// An hour since 1970, a lane, and a model; empty where the answer named none.
+pub(crate) type HourKey = (i64, i64, String);
+
+/// What a transaction changes in the tables `tally`, `run_usage` and `usage_hour`.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// By run, lane and state.
     tasks: HashMap<(i64, i64, i64), i64>,
     /// By run.
     usage: HashMap<i64, UsageSum>,
+    /// By hour, lane and model.
+    hours: HashMap<HourKey, UsageSum>,
 }
 
 impl Changes {
@@ -40,10 +50,13 @@ impl Changes {
         self.count(run, lane, state.number(), -1);
     }
 
-    /// An attempt of the run used something.
-    pub(crate) fn used(&mut self, run: i64, usage: &Usage) {
+    /// An attempt of the run and lane that ended at this time used something.
+    pub(crate) fn used(&mut self, run: i64, lane: i64, at: Millis, usage: &Usage) {
         let (calls, unpriced) = (1, u64::from(usage.cost.is_none()));
-        add(self.usage.entry(run).or_default(), &UsageSum { name: None, calls, unpriced, usage: usage.clone() });
+        let model = usage.model.as_deref().unwrap_or_default().chars().take(MODEL).collect();
+        let sum = UsageSum { name: None, calls, unpriced, usage: Usage { model: None, ..usage.clone() } };
+        add(self.usage.entry(run).or_default(), &sum);
+        add(self.hours.entry((at.div_euclid(HOUR), lane, model)).or_default(), &sum);
     }
 
     /// Takes over what a part of the transaction changed.
@@ -53,6 +66,9 @@ impl Changes {
         }
         for (run, usage) in other.usage {
             add(self.usage.entry(run).or_default(), &usage);
+        }
+        for (key, usage) in other.hours {
+            add(self.hours.entry(key).or_default(), &usage);
         }
     }
 
@@ -79,6 +95,11 @@ impl Changes {
             add(sums.entry(ALL_RUNS).or_default(), usage);
         }
         sums
+    }
+
+    /// What is added to the sums of hours, in the order of their keys.
+    pub(crate) fn hours(&self) -> BTreeMap<&HourKey, &UsageSum> {
+        self.hours.iter().collect()
     }
 }
 

@@ -32,3 +32,10 @@ pub(crate) fn misfit(id: TaskId, state: TaskState, decision: Decision) -> Proble
     };
     Problem::new("decision_misfit", reason).at(format!("task {id}")).hint(hint)
 }
+
+/// The task was seen in another state than it is in now.
+pub(crate) fn changed_meanwhile(id: TaskId) -> Problem {
+    Problem::new("task_changed", "it changed after it was chosen, and was left alone")
+        .at(format!("task {id}"))
+        .hint("look at it, and decide again")
+}

@@ -1,19 +1,19 @@
 //! `tramontane alerts`: how alerts stand, and whether what they say arrives.
 
 use super::{Context, Ended, Failure};
-use crate::alerts::{alert_value, standing, state, tried_value};
+use crate::alerts::{Alert, Message, Tried};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::settings::{self, Environment};
 use clap::{Args, Subcommand};
-use engine::alert::{attempt, title};
+use engine::alert::attempt;
 use engine::clock::Clock as _;
-use model::definition::{Alert, Span};
+use model::definition::{self, Span};
 use model::{Problem, suggest};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{AlertMessage, AuditEntry, SendEnd, Store};
+use store::{AuditEntry, Store};
 
 /// Arguments of `tramontane alerts`.
 #[derive(Debug, Args)]
@@ -67,12 +67,12 @@ impl Alerts {
     }
 }
 
-async fn defined(store: &dyn Store) -> Result<BTreeMap<String, Alert>, Failure> {
+async fn defined(store: &dyn Store) -> Result<BTreeMap<String, definition::Alert>, Failure> {
     let (_, stored) = store.definitions().await?;
     Ok(engine::definitions::from_stored(&stored).map_err(Failure::refused)?.alerts)
 }
 
-fn named(mut alerts: BTreeMap<String, Alert>, name: &str) -> Result<Alert, Failure> {
+fn named(mut alerts: BTreeMap<String, definition::Alert>, name: &str) -> Result<definition::Alert, Failure> {
     alerts.remove(name).ok_or_else(|| {
         let mut problem = Problem::new("alert_unknown", format!("there is no alert \"{}\"", name.escape_debug()));
         problem.hint = suggest::hint(name, alerts.keys().map(String::as_str));
@@ -91,33 +91,30 @@ async fn list(context: &Context, messages: u32) -> Ended {
     let store = context.read_store().await?;
     let now = settings::clock().now();
     let (alerts, rows) = (defined(store.as_ref()).await?, store.alert_rows().await?);
+    let most = if context.printer.json() { messages } else { 1 };
     let mut shown = Vec::new();
     for (name, alert) in &alerts {
         let row = rows.iter().find(|row| row.name == *name);
-        let most = if context.printer.json() { messages } else { 1 };
         let said = store.alert_messages(Some(name.clone()), None, most).await?;
-        shown.push((name, alert, row, said));
+        shown.push(Alert::new(name, alert, row, &said, now));
     }
     if context.printer.json() {
-        let all = shown.iter().map(|(name, alert, row, said)| alert_value(name, alert, *row, said, now));
-        context.printer.value(&all.collect::<Vec<Value>>().into());
+        context.printer.value(&json!(shown));
         return Ok(Exit::Done);
     }
-    let rows = shown.iter().map(|(name, alert, row, said)| {
-        let since = state(*row).since.map(time).unwrap_or_default();
-        let last = said.first().map(last_said).unwrap_or_default();
-        vec![(*name).clone(), standing(alert, *row, now).to_owned(), since, last]
+    let rows = shown.into_iter().map(|alert| {
+        let last = alert.messages.first().map(last_said).unwrap_or_default();
+        vec![alert.name, alert.state.to_owned(), alert.since.unwrap_or_default(), last]
     });
     context.printer.table(&["name", "state", "since", "last message"], &rows.collect::<Vec<_>>());
     Ok(Exit::Done)
 }
 
 /// What it said last, and whether that arrived.
-fn last_said(message: &AlertMessage) -> String {
-    let body = serde_json::from_str(&message.body).map(|body| title(&body)).unwrap_or_default();
+fn last_said(message: &Message) -> String {
     let lost = message.sends.iter().filter(|send| matches!(send.state.as_str(), "failed" | "unknown")).count();
     let lost = if lost > 0 { format!(", {lost} of {} not sent", message.sends.len()) } else { String::new() };
-    format!("{}{lost}: {}", time(message.at), short(&body, 80))
+    format!("{}{lost}: {}", message.at, short(&message.title, 80))
 }
 
 async fn try_one(context: &Context, name: &str) -> Ended {
@@ -126,29 +123,27 @@ async fn try_one(context: &Context, name: &str) -> Ended {
     let clock = settings::clock_of(&store).await?;
     let variables = Arc::new(Environment::default());
     let tried = attempt(store, clock, variables, (name, &alert), did("alert.try", name)).await?;
+    let tried: Vec<Tried> = tried.into_iter().map(Tried::from).collect();
     if context.printer.json() {
-        let all = tried.iter().map(|one| tried_value(&one.shown, &one.end)).collect::<Vec<_>>();
-        context.printer.value(&json!({ "alert": name, "sends": all }));
+        context.printer.value(&json!({ "alert": name, "sends": tried }));
     }
-    let mut exit = Exit::Done;
     for one in &tried {
-        match &one.end {
-            SendEnd::Sent => context.printer.say(&format!("{}: sent", one.shown)),
-            SendEnd::Again(_, problem) | SendEnd::Failed(problem) => {
-                context.printer.say(&format!("{}: not sent", one.shown));
-                context.printer.problem(problem);
-                exit = Exit::Failed;
-            }
-            SendEnd::Unknown(problem) => {
-                context.printer.say(&format!("{}: it may have arrived", one.shown));
-                context.printer.problem(problem);
-                if exit == Exit::Done {
-                    exit = Exit::Unknown;
-                }
-            }
-        }
+        let how = match one.state {
+            "sent" => "sent",
+            "unknown" => "it may have arrived",
+            _ => "not sent",
+        };
+        context.printer.say(&format!("{}: {how}", one.to));
+        one.problem.iter().for_each(|problem| context.printer.problem(problem));
     }
-    Ok(exit)
+    let any = |state: &str| tried.iter().any(|one| one.state == state);
+    Ok(if any("failed") {
+        Exit::Failed
+    } else if any("unknown") {
+        Exit::Unknown
+    } else {
+        Exit::Done
+    })
 }
 
 async fn mute(context: &Context, name: &str, span: Option<Span>) -> Ended {

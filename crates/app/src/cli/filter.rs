@@ -1,7 +1,7 @@
 //! How tasks are chosen on the command line: by their state, by the name of a route or an incoming, by a rule.
 
 use super::Failure;
-use crate::story::{Lanes, story_value};
+use crate::story::{Lanes, TaskStory};
 use engine::transformers::Condition;
 use model::{Millis, Problem, TaskId, TaskKind, TaskState, suggest};
 use store::{Lane, LaneId, Store};
@@ -51,7 +51,7 @@ impl Rule {
     /// Whether it holds for a task.
     pub(super) async fn holds_for(&self, store: &dyn Store, id: TaskId, lanes: &Lanes) -> Result<bool, Failure> {
         let Some(story) = store.task(id).await? else { return Ok(false) };
-        let mut value = story_value(&story, lanes);
+        let mut value = serde_json::json!(TaskStory::of(&story, lanes));
         let ended = story.row.finished_at.unwrap_or(story.row.created_at);
         value["age_s"] = ((self.now - ended) / 1_000).into();
         self.condition.holds(&value, self.now).map_err(|problem| {

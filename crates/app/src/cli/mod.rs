@@ -1,5 +1,6 @@
 //! The command line: a file per verb.
 
+mod against;
 mod alerts;
 mod apply;
 mod backup;
@@ -11,9 +12,11 @@ mod demo;
 mod doctor;
 mod entities;
 mod export;
+mod file_roots;
 mod filter;
 mod ledger_check;
 mod models;
+mod openapi;
 mod people;
 mod prices;
 mod prune;
@@ -25,6 +28,7 @@ mod storages;
 mod store_copy;
 mod summary;
 mod tasks;
+mod r#try;
 mod usage;
 mod webhooks;
 
@@ -88,6 +92,8 @@ enum Command {
     Plan(apply::Plan),
     /// Applies definitions: all of them or none.
     Apply(apply::Apply),
+    /// Shows what a definition does to data, step by step. Nothing is kept.
+    Try(r#try::Try),
     /// Writes the stored definitions as YAML.
     Export(export::Export),
     /// Runs an incoming: takes its data in and works until all of it is through.
@@ -124,6 +130,8 @@ enum Command {
     Store(store_copy::StoreVerb),
     /// Looks the data folder over, and says what to do about what it finds.
     Doctor(doctor::Doctor),
+    /// Prints the API of `serve` as an OpenAPI document.
+    Openapi(openapi::OpenApi),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -255,6 +263,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         // These need no runtime, and so start at once.
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
+        Command::Openapi(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -297,10 +306,12 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
         match verb {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
+            Command::Openapi(verb) => verb.run(context),
             Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
             Command::Apply(verb) => verb.run(context).await,
+            Command::Try(verb) => verb.run(context).await,
             Command::Export(verb) => verb.run(context).await,
             Command::Run(verb) => verb.run(context).await,
             Command::Serve(verb) => verb.run(context).await,

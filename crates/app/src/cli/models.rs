@@ -1,7 +1,7 @@
 //! `tramontane models`: which models are in use, and which of those go.
 
 use super::{Context, Ended, Failure, prices};
-use crate::alerts::models_value;
+use crate::alerts::Models as Shown;
 use crate::exit::Exit;
 use crate::parts;
 use crate::print::time;
@@ -12,6 +12,7 @@ use engine::flow::open_client;
 use engine::models::{Known, Model, check, hidden, known};
 use model::Problem;
 use model::definition::{Definitions, Span};
+use serde_json::json;
 use std::sync::Arc;
 use store::Store;
 
@@ -64,14 +65,15 @@ impl Models {
         }
         let known = known(store.as_ref(), &definitions).await?;
         let hidden = hidden(&definitions, &known.models, &registry);
-        print(context, &known, &hidden, all);
         let now = settings::clock().now();
-        let Some(within) = within else { return Ok(exit) };
+        let Some(within) = within else {
+            print(context, known, hidden, all);
+            return Ok(exit);
+        };
         let goes = |model: &&Model| model.is_used() && model.seen.retires_at.is_some_and(|at| at - now <= within.0);
-        let leaving: Vec<&Model> = known.models.iter().filter(goes).collect();
-        for model in &leaving {
-            context.printer.problem(&retires(model, now));
-        }
+        let leaving: Vec<Problem> = known.models.iter().filter(goes).map(|model| retires(model, now)).collect();
+        print(context, known, hidden, all);
+        leaving.iter().for_each(|problem| context.printer.problem(problem));
         Ok(if leaving.is_empty() { exit } else { Exit::Failed })
     }
 }
@@ -123,9 +125,9 @@ fn date(at: i64) -> String {
     time(at).chars().take(10).collect()
 }
 
-fn print(context: &Context, known: &Known, hidden: &[String], all: bool) {
+fn print(context: &Context, known: Known, hidden: Vec<String>, all: bool) {
     if context.printer.json() {
-        context.printer.value(&models_value(known, hidden, all));
+        context.printer.value(&json!(Shown::new(known, hidden, all)));
         return;
     }
     let shown = known.models.iter().filter(|model| all || model.is_used());

@@ -2,7 +2,7 @@
 
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::server::{person_value, token_value};
+use crate::server::{Person as ShownPerson, Token as ShownToken};
 use crate::{settings, token};
 use clap::{Args, Subcommand};
 use model::definition::Span;
@@ -95,7 +95,7 @@ fn role(text: &str) -> Result<Role, String> {
 }
 
 /// What was done on the command line, for the record.
-fn did(what: &str, subject: &str) -> AuditEntry {
+pub(super) fn did(what: &str, subject: &str) -> AuditEntry {
     let at = settings::clock().now();
     let text = str::to_owned;
     AuditEntry {
@@ -124,7 +124,7 @@ impl People {
         match self.verb {
             PeopleVerb::List => {
                 let people = context.read_store().await?.people().await?;
-                let values: Vec<Value> = people.iter().map(person_value).collect();
+                let values: Vec<Value> = people.iter().map(|person| json!(ShownPerson::from(person))).collect();
                 show(context, &values, &["name", "role", "sees_payloads", "is_disabled", "created_at"]);
             }
             PeopleVerb::Add { name, role, no_payloads } => {
@@ -154,7 +154,7 @@ async fn turn(context: &Context, name: &str, is_disabled: bool) -> Result<(), Fa
 }
 
 async fn write(context: &Context, store: &dyn Store, person: Person) -> Result<(), Failure> {
-    let value = person_value(&person);
+    let value = json!(ShownPerson::from(&person));
     let mut audit = did("person.write", &person.name);
     audit.details = Some(value.to_string());
     store.write_person(person, audit).await?;
@@ -183,7 +183,7 @@ impl Tokens {
         match self.verb {
             TokensVerb::List => {
                 let tokens = context.read_store().await?.access_tokens().await?;
-                let values: Vec<Value> = tokens.iter().map(token_value).collect();
+                let values: Vec<Value> = tokens.iter().map(|token| json!(ShownToken::from(token))).collect();
                 show(context, &values, &["id", "person", "label", "role", "used_at", "expires_at"]);
             }
             TokensVerb::Add { person, label, role, expires } => add(context, person, label, role, expires).await?,
@@ -218,7 +218,7 @@ async fn add(
     let audit = did("token.add", &person);
     let expires_at = expires.map(|span| audit.at + span.0);
     let role = role.unwrap_or(owner.role);
-    let new = NewAccessToken { person, label, role, hash, expires_at };
+    let new = NewAccessToken { person, label, role, scope: Vec::new(), hash, expires_at };
     let id = store.add_access_token(new, audit).await?;
     if context.printer.json() {
         context.printer.value(&json!({ "id": id, "token": shown }));

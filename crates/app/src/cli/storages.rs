@@ -4,7 +4,7 @@ use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::settings;
-use crate::story::entry_value;
+use crate::story;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use model::storages::{LARGEST_VALUE, LONGEST_KEY};
@@ -153,7 +153,7 @@ async fn show(context: &Context, filter: EntryFilter) -> Ended {
     let limit = filter.limit as usize;
     let entries = store.find_entries(filter, now).await?;
     if context.printer.json() {
-        context.printer.value(&json!(entries.iter().map(entry_value).collect::<Vec<_>>()));
+        context.printer.value(&json!(entries.iter().map(story::Entry::from).collect::<Vec<_>>()));
         return Ok(Exit::Done);
     }
     let row = |entry: &Entry| {
@@ -178,7 +178,7 @@ async fn get(context: &Context, of: EntryKey) -> Ended {
         return Err(Failure::refused(vec![problem.hint(hint)]));
     };
     if context.printer.json() {
-        context.printer.value(&entry_value(&entry));
+        context.printer.value(&json!(story::Entry::from(&entry)));
     } else {
         context.printer.data(&String::from_utf8_lossy(&entry.value));
     }

@@ -6,7 +6,7 @@ use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::settings;
-use crate::story::{Lanes, row_value, story_value};
+use crate::story::{self, Lanes, TaskSummary};
 use clap::{Args, Subcommand, ValueEnum};
 use model::{Problem, TaskId, TaskKind, TaskState};
 use serde_json::{Value, json};
@@ -153,7 +153,7 @@ impl List {
             }
             left -= page.len() as u64;
             if context.printer.json() {
-                rows.extend(page.iter().map(|row| row_value(row, &lanes)));
+                rows.extend(page.iter().map(|row| json!(TaskSummary::of(row, &lanes))));
             } else {
                 let first = rows.is_empty();
                 if !page.is_empty() {
@@ -198,7 +198,7 @@ async fn show(context: &Context, id: TaskId) -> Ended {
             .hint("tramontane tasks list shows what there is");
         return Err(Failure::refused(vec![problem]));
     };
-    let mut value = story_value(&story, &lanes);
+    let mut value = json!(story::TaskStory::of(&story, &lanes));
     if let Some(cost) = story.cost() {
         (value["cost"], value["currency"]) = (json!(cost), json!(store.currency(None).await?));
     }

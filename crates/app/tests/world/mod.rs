@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "a module of several test files, each of which uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests start the binary and read its files")]
 
+pub mod contract;
 pub mod server;
 pub mod serving;
 

@@ -56,7 +56,8 @@ pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)]
     let _ = socket.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    super::contract::judge(method, path, status, head, body);
     Some((status, serde_json::from_str(body).unwrap_or_default()))
 }
 

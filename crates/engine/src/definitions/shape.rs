@@ -3,8 +3,10 @@
 //! Places are relative to the definition.
 
 use super::alerts;
+use super::keys;
 use super::kind::Kind;
 use super::parts;
+use super::place::naive;
 use super::variables::{self, SECRET_FIELDS};
 use crate::exchange;
 use model::definition::{Alert, HttpClient, Incoming, Outgoing, Route, Schedule, Span, Storage};
@@ -15,7 +17,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The members of a webhook that are secret.
-const WEBHOOK_SECRETS: [&str; 2] = ["subscriber.signing_secret", "subscriber.token"];
+pub(super) const WEBHOOK_SECRETS: [&str; 2] = ["subscriber.signing_secret", "subscriber.token"];
 /// The longest name, in letters.
 pub const MAX_NAME: usize = 100;
 
@@ -80,7 +82,7 @@ fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem>
     let mut problems = Vec::new();
     let of_alert = if kind == Kind::Alerts { alerts::settings(definition) } else { Vec::new() };
     for place in paths(kind, definition, registry).into_iter().chain(of_alert) {
-        if let Some(text) = definition.pointer(&pointer(&place)).and_then(Value::as_str) {
+        if let Some(text) = definition.pointer(&naive(&place)).and_then(Value::as_str) {
             problems.extend(variables::pieces(text).err().map(|problem| problem.at(place)));
         }
     }
@@ -89,7 +91,7 @@ fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem>
     }
     let secrets = secret_places(kind, definition);
     for place in &secrets {
-        if let Some(text) = definition.pointer(&pointer(place)).and_then(Value::as_str) {
+        if let Some(text) = definition.pointer(&naive(place)).and_then(Value::as_str) {
             problems.extend(key_problem(text).map(|problem| problem.at(place)));
         }
     }
@@ -102,20 +104,13 @@ fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem>
 }
 
 /// Places of a definition that are secret: the only ones in which `${secret:NAME}` may stand.
-pub(super) fn secret_places(kind: Kind, definition: &Value) -> Vec<String> {
+fn secret_places(kind: Kind, definition: &Value) -> Vec<String> {
     let subscriber = || definition.pointer("/subscriber/type").and_then(Value::as_str);
-    let fixed: &[&str] = match kind {
-        Kind::HttpClients => &SECRET_FIELDS,
-        Kind::Incoming if subscriber() == Some(super::builtin::WEBHOOK) => &WEBHOOK_SECRETS,
-        Kind::Alerts => return alerts::secrets(definition),
-        _ => &[],
-    };
-    fixed.iter().map(|place| (*place).to_owned()).collect()
-}
-
-/// A dotted place as a JSON pointer.
-pub(super) fn pointer(place: &str) -> String {
-    format!("/{}", place.replace(['.', '['], "/").replace(']', ""))
+    // What another subscriber calls a token is none of ours.
+    match kind {
+        Kind::Incoming if subscriber() != Some(super::builtin::WEBHOOK) => Vec::new(),
+        _ => keys::places(kind, definition),
+    }
 }
 
 /// Places of the options of a definition's part that are file paths.

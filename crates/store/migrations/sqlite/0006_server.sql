@@ -2,11 +2,156 @@
 
 -- People: how they sign in, and where they are signed in.
 
+-- What a token may be used for, words with a space between; empty: for all that its role may.
+ALTER TABLE token ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE password (
+    person     INTEGER PRIMARY KEY REFERENCES person,
+    hash       TEXT NOT NULL,             -- Argon2id, with its salt and parameters
+    changed_at INTEGER NOT NULL
+) STRICT;
+
+-- What the second factor is made from, sealed with the key of the store, for the name of its person.
+CREATE TABLE factor (
+    person       TEXT PRIMARY KEY REFERENCES person (name),
+    sealed       BLOB NOT NULL,
+    confirmed_at INTEGER,                 -- until then it is not asked for
+    last_step    INTEGER NOT NULL         -- each step of 30 seconds counts once
+) STRICT, WITHOUT ROWID;
+
+-- What helps somebody who has lost it: each once.
+CREATE TABLE recovery_code (
+    hash   BLOB PRIMARY KEY,              -- SHA-256 of 100 random bits
+    person INTEGER NOT NULL REFERENCES person
+) STRICT, WITHOUT ROWID;
+
+-- Links that let somebody set a password, each once.
+CREATE TABLE link (
+    hash       BLOB PRIMARY KEY,          -- SHA-256 of 256 random bits
+    person     INTEGER REFERENCES person, -- NULL: the first administrator
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    person     INTEGER NOT NULL REFERENCES person,
+    hash       BLOB NOT NULL UNIQUE,      -- SHA-256 of 256 random bits
+    created_at INTEGER NOT NULL,
+    used_at    INTEGER NOT NULL,          -- to about a minute
+    expires_at INTEGER NOT NULL,
+    origin     TEXT NOT NULL,             -- address at sign-in
+    agent      TEXT NOT NULL              -- browser, as it says itself
+) STRICT;
+
+-- What was done stays.
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+BEGIN SELECT raise(ABORT, 'the record is only added to'); END;
+CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+BEGIN SELECT raise(ABORT, 'the record is only added to'); END;
+
 -- Secrets, sealed.
 
 -- Definitions: what is asked about their past.
 
+-- Who made a revision, from where (an address, cli) and why, in their words. NULL: made by an older version.
+ALTER TABLE revision ADD COLUMN who TEXT;
+ALTER TABLE revision ADD COLUMN origin TEXT;
+ALTER TABLE revision ADD COLUMN why TEXT;
+
+CREATE INDEX definition_history_by_name ON definition_history (kind, name, revision);
+
+-- Variables that definitions which come through the API may name.
+CREATE TABLE variable (
+    name  TEXT PRIMARY KEY,
+    value TEXT                        -- NULL: the server's environment has it
+) STRICT, WITHOUT ROWID;
+
 -- Tasks: how they are found, decided about by the thousand, and looked at again.
+
+-- What people call a task, where its incoming says so: an order's number. Few tasks have one.
+CREATE TABLE task_identifier (
+    task  INTEGER PRIMARY KEY,
+    value TEXT NOT NULL               -- cut at 200 characters
+) STRICT;
+CREATE INDEX task_identifier_value ON task_identifier (value, task);
+
+-- What calls used by hour, lane and model, kept in the same commits as the ends of attempts. Stays when tasks are deleted.
+CREATE TABLE usage_hour (
+    hour              INTEGER NOT NULL,      -- since 1970, UTC
+    lane              INTEGER NOT NULL,
+    model             TEXT NOT NULL,         -- empty: the answer named none
+    calls             INTEGER NOT NULL,      -- attempts that used something
+    unpriced          INTEGER NOT NULL,      -- those of them without a cost
+    prompt_tokens     INTEGER,
+    cached_tokens     INTEGER,
+    completion_tokens INTEGER,
+    total_tokens      INTEGER,
+    pages             INTEGER,
+    audio_seconds     INTEGER,
+    characters        INTEGER,
+    cost              INTEGER,
+    PRIMARY KEY (hour, lane, model)
+) STRICT, WITHOUT ROWID;
+INSERT INTO usage_hour
+    SELECT at / 3600000, task.lane, coalesce(model, ''), count(*), count(*) - count(cost),
+           CASE WHEN count(prompt_tokens) > 0 THEN CAST(total(prompt_tokens) AS INTEGER) END,
+           CASE WHEN count(cached_tokens) > 0 THEN CAST(total(cached_tokens) AS INTEGER) END,
+           CASE WHEN count(completion_tokens) > 0 THEN CAST(total(completion_tokens) AS INTEGER) END,
+           CASE WHEN count(total_tokens) > 0 THEN CAST(total(total_tokens) AS INTEGER) END,
+           CASE WHEN count(pages) > 0 THEN CAST(total(pages) AS INTEGER) END,
+           CASE WHEN count(audio_seconds) > 0 THEN CAST(total(audio_seconds) AS INTEGER) END,
+           CASE WHEN count(characters) > 0 THEN CAST(total(characters) AS INTEGER) END,
+           CASE WHEN count(cost) > 0 THEN CAST(total(cost) AS INTEGER) END
+    FROM attempt_end JOIN task ON task.id = attempt_end.key >> 24
+    WHERE coalesce(model, prompt_tokens, cached_tokens, completion_tokens, total_tokens, pages, audio_seconds, characters,
+                   cost) IS NOT NULL
+    GROUP BY 1, 2, 3;
+
+-- Work about many tasks that goes on by itself, slice by slice, from the newest task to the oldest.
+CREATE TABLE activity (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind       TEXT NOT NULL,         -- decide, export
+    phase      TEXT NOT NULL,         -- working, paused, done, cancelled, failed
+    who        TEXT NOT NULL,         -- whose it is
+    origin     TEXT NOT NULL,         -- from where they asked for it
+    wish       TEXT NOT NULL,         -- JSON: what is done, and with which tasks
+    below      INTEGER NOT NULL,      -- only tasks with numbers below this one are still to come
+    total      INTEGER,               -- so many it was about when it began; NULL: more than were counted
+    done       INTEGER NOT NULL,
+    refused    INTEGER NOT NULL,      -- tasks that it did not fit
+    problems   TEXT NOT NULL,         -- JSON: why, of the first few
+    problem    TEXT,                  -- model::Problem as JSON: why it failed as a whole
+    result     TEXT,                  -- id of the blob that it made
+    created_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    worked_ms  INTEGER NOT NULL,      -- how long it was worked on
+    ended_at   INTEGER,
+    holder     TEXT,                  -- who works on it
+    held_until INTEGER                -- and until when, unless they say so again
+) STRICT;
+CREATE INDEX activity_working ON activity (id) WHERE phase = 'working';
+
+-- Filters that people keep.
+CREATE TABLE saved_view (
+    owner  TEXT NOT NULL,             -- a person's name; empty: everybody's
+    name   TEXT NOT NULL,
+    filter TEXT NOT NULL,
+    at     INTEGER NOT NULL,          -- of the last change
+    PRIMARY KEY (owner, name)
+) STRICT, WITHOUT ROWID;
+
+-- Answers to calls with an Idempotency-Key, for a day.
+CREATE TABLE kept_answer (
+    key    BLOB PRIMARY KEY,          -- SHA-256 of the person and their key
+    asked  BLOB NOT NULL,             -- SHA-256 of method, path and body
+    who    TEXT NOT NULL,
+    at     INTEGER NOT NULL,
+    status INTEGER,                   -- NULL: it is under way, or was cut
+    type   TEXT,                      -- of its content
+    body   BLOB                       -- NULL: it is not kept, as it held a secret or was too long
+) STRICT, WITHOUT ROWID;
+CREATE INDEX kept_answer_at ON kept_answer (at);
+CREATE INDEX kept_answer_who ON kept_answer (who);
 
 -- Alerts, and the models that are in use.
 
@@ -92,3 +237,8 @@ CREATE TABLE model_used (
 CREATE INDEX task_failed ON task (finished_at) WHERE state = 5;
 
 -- Settings of the server.
+
+CREATE TABLE setting (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL                   -- JSON
+) STRICT, WITHOUT ROWID;

@@ -83,6 +83,7 @@ pub(super) async fn delete(write: &mut Write, tasks: &[TaskId]) -> Result<Vec<bo
         "DELETE FROM payload WHERE task = ANY ($1)",
         "DELETE FROM resume WHERE task = ANY ($1)",
         "DELETE FROM intake_problem WHERE task = ANY ($1)",
+        "DELETE FROM task_identifier WHERE task = ANY ($1)",
         "DELETE FROM blob WHERE task = ANY ($1)",
         "DELETE FROM attempt_start USING unnest($1::bigint[]) AS given (id)
          WHERE key >= given.id << 24 AND key < (given.id + 1) << 24",

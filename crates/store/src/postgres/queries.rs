@@ -14,14 +14,13 @@ use std::collections::{BTreeMap, HashSet};
 /// Rows of one page at most.
 const PAGE: u32 = 1000;
 /// Columns of a [`TaskRow`]. Attempts are those with a start, and those that ended without one.
-const TASK_ROW: &str = "SELECT id, lane, run, source, state, due_at, created_at, finished_at,
+pub(super) const TASK_ROW: &str = "SELECT id, lane, run, source, state, due_at, created_at, finished_at,
     (SELECT count(*) FROM attempt_start WHERE key >= id << 24 AND key < (id + 1) << 24)
     + (SELECT count(*) FROM attempt_end AS ended WHERE key >= id << 24 AND key < (id + 1) << 24
        AND NOT EXISTS (SELECT 1 FROM attempt_start WHERE attempt_start.key = ended.key)),
     coalesce((SELECT problem FROM attempt_end WHERE key >= id << 24 AND key < (id + 1) << 24 AND problem IS NOT NULL
               ORDER BY key DESC LIMIT 1),
-             (SELECT problem FROM intake_problem WHERE task = id))
-    FROM task";
+             (SELECT problem FROM intake_problem WHERE task = id))";
 
 /// Counts of a run, or of all runs together.
 pub(super) async fn tally(db: &mut PgConnection, run: Option<RunId>) -> Result<Vec<Tally>, Fault> {
@@ -47,7 +46,7 @@ pub(super) async fn tasks(db: &mut PgConnection, filter: &TaskFilter) -> Result<
         return Ok(Vec::new());
     }
     let sql = format!(
-        "{TASK_ROW} WHERE ($1::smallint IS NULL OR state = $1) AND ($2::bigint IS NULL OR lane = $2)
+        "{TASK_ROW} FROM task WHERE ($1::smallint IS NULL OR state = $1) AND ($2::bigint IS NULL OR lane = $2)
          AND ($3::bigint IS NULL OR run = $3) AND ($4::bigint IS NULL OR id < $4) ORDER BY id DESC LIMIT $5"
     );
     let rows = sqlx::query(AssertSqlSafe(sql))
@@ -74,7 +73,7 @@ async fn has_any(db: &mut PgConnection, filter: &TaskFilter) -> Result<bool, Fau
     Ok(row.try_get(0)?)
 }
 
-fn task_row(row: &PgRow) -> Result<TaskRow, sqlx::Error> {
+pub(super) fn task_row(row: &PgRow) -> Result<TaskRow, sqlx::Error> {
     Ok(TaskRow {
         id: TaskId(row.try_get(0)?),
         lane: LaneId(row.try_get(1)?),
@@ -91,7 +90,7 @@ fn task_row(row: &PgRow) -> Result<TaskRow, sqlx::Error> {
 
 /// Everything about one task; bodies may be references still.
 pub(super) async fn task(db: &mut PgConnection, id: TaskId) -> Result<Option<TaskStory>, Fault> {
-    let sql = format!("{TASK_ROW} WHERE id = $1");
+    let sql = format!("{TASK_ROW} FROM task WHERE id = $1");
     let row = sqlx::query(AssertSqlSafe(sql)).bind(id.0).fetch_optional(&mut *db).await?;
     let Some(row) = row.as_ref().map(task_row).transpose()? else { return Ok(None) };
     let data = sqlx::query(

@@ -19,7 +19,7 @@ pub(super) fn some_bytes(row: &PgRow, column: usize) -> Read<Option<Bytes>> {
 }
 
 /// A column of bytes that are a text.
-fn some_text(row: &PgRow, column: usize) -> Read<Option<String>> {
+pub(super) fn some_text(row: &PgRow, column: usize) -> Read<Option<String>> {
     let bytes = row.try_get::<Option<&[u8]>, _>(column)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }

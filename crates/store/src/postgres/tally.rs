@@ -1,4 +1,4 @@
-//! Saves what a transaction changed in the tables `tally` and `run_usage`: last, so that others wait for its rows only
+//! Saves what a transaction changed in the tables `tally`, `run_usage` and `usage_hour`: last, so that others wait for its rows only
 //! while it is committed, and in the order of their keys, so that nobody waits in a circle.
 
 use super::fault::Fault;
@@ -6,8 +6,11 @@ use super::rows::{bad, state_column};
 use crate::UsageSum;
 use crate::changes::{Changes, integer};
 use model::TaskState;
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Writes everything that changed.
 pub(super) async fn save(db: &mut PgConnection, changes: &Changes) -> Result<(), Fault> {
@@ -17,7 +20,17 @@ pub(super) async fn save(db: &mut PgConnection, changes: &Changes) -> Result<(),
     }
     let usage = changes.usage();
     if !usage.is_empty() {
-        save_usage(db, &usage).await?;
+        let runs: Vec<i64> = usage.keys().copied().collect();
+        let query = sqlx::query(AssertSqlSafe(RUN.as_str())).bind(runs);
+        bind_sums(query, &usage.values().collect::<Vec<_>>()).execute(&mut *db).await?;
+    }
+    let hours = changes.hours();
+    if !hours.is_empty() {
+        let query = sqlx::query(AssertSqlSafe(HOUR.as_str()))
+            .bind(hours.keys().map(|(hour, ..)| *hour).collect::<Vec<_>>())
+            .bind(hours.keys().map(|(_, lane, _)| *lane).collect::<Vec<_>>())
+            .bind(hours.keys().map(|(.., model)| model.as_bytes()).collect::<Vec<_>>());
+        bind_sums(query, &hours.values().copied().collect::<Vec<_>>()).execute(db).await?;
     }
     Ok(())
 }
@@ -62,27 +75,14 @@ async fn save_counts(db: &mut PgConnection, counts: &BTreeMap<(i64, i64, i64), i
     Ok(())
 }
 
-async fn save_usage(db: &mut PgConnection, sums: &BTreeMap<i64, UsageSum>) -> Result<(), Fault> {
-    let runs: Vec<i64> = sums.keys().copied().collect();
-    let calls: Vec<Option<i64>> = sums.values().map(|sum| integer(Some(sum.calls))).collect();
-    let unpriced: Vec<Option<i64>> = sums.values().map(|sum| integer(Some(sum.unpriced))).collect();
-    let count = |at: usize| -> Vec<Option<i64>> { sums.values().map(|sum| integer(sum.usage.counts()[at])).collect() };
-    let cost: Vec<Option<i64>> = sums.values().map(|sum| integer(sum.usage.cost.map(|cost| cost.0))).collect();
-    sqlx::query(AssertSqlSafe(save_usage_text()))
-        .bind(runs)
-        .bind(calls)
-        .bind(unpriced)
-        .bind(count(0))
-        .bind(count(1))
-        .bind(count(2))
-        .bind(count(3))
-        .bind(count(4))
-        .bind(count(5))
-        .bind(count(6))
-        .bind(cost)
-        .execute(db)
-        .await?;
-    Ok(())
+/// The columns of sums, after those of their keys.
+fn bind_sums<'q>(query: Query<'q, Postgres, PgArguments>, sums: &[&UsageSum]) -> Query<'q, Postgres, PgArguments> {
+    let column =
+        |of: &dyn Fn(&UsageSum) -> Option<i64>| -> Vec<Option<i64>> { sums.iter().map(|sum| of(sum)).collect() };
+    let query = query.bind(column(&|sum| integer(Some(sum.calls)))).bind(column(&|sum| integer(Some(sum.unpriced))));
+    let counts = sums.first().map_or(0, |sum| sum.usage.counts().len());
+    let query = (0..counts).fold(query, |query, at| query.bind(column(&|sum| integer(sum.usage.counts()[at]))));
+    query.bind(column(&|sum| integer(sum.usage.cost.map(|cost| cost.0))))
 }
 
 /// The columns of sums, in the order of the table.
@@ -97,8 +97,13 @@ pub(super) const SUMS: [&str; 8] = [
     "cost",
 ];
 
+/// What adds to sums of usage, by run and by hour, lane and model.
+static RUN: LazyLock<String> = LazyLock::new(|| adding("run_usage", &[("run", "bigint")]));
+static HOUR: LazyLock<String> =
+    LazyLock::new(|| adding("usage_hour", &[("hour", "bigint"), ("lane", "bigint"), ("model", "bytea")]));
+
 /// A sum stays at 2^63 - 1 once it is there. Added to nothing, a count is the sum.
-fn save_usage_text() -> String {
+fn adding(table: &str, key: &[(&str, &str)]) -> String {
     let added = SUMS.map(|column| {
         format!(
             "{column} = CASE WHEN old.{column} IS NULL THEN excluded.{column}
@@ -107,12 +112,15 @@ fn save_usage_text() -> String {
             MOST = i64::MAX
         )
     });
+    let kinds = key.iter().map(|(_, kind)| *kind).chain(std::iter::repeat_n("bigint", SUMS.len() + 2));
+    let arrays: Vec<String> = kinds.zip(1..).map(|(kind, place)| format!("${place}::{kind}[]")).collect();
+    let names: Vec<&str> = key.iter().map(|(name, _)| *name).collect();
     format!(
-        "INSERT INTO run_usage AS old
-         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                              $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
-         ON CONFLICT (run) DO UPDATE SET
+        "INSERT INTO {table} AS old SELECT * FROM unnest({})
+         ON CONFLICT ({}) DO UPDATE SET
              calls = old.calls + excluded.calls, unpriced = old.unpriced + excluded.unpriced, {}",
+        arrays.join(", "),
+        names.join(", "),
         added.join(", ")
     )
 }

@@ -277,9 +277,9 @@ pub(super) async fn finish(write: &mut Write, ends: &[Finish]) -> Result<Vec<End
         return Ok(finished);
     }
     end_attempts(write.db(), &ended).await?;
-    for (finish, run, _) in &ours {
+    for (finish, run, lane) in &ours {
         if let Some(usage) = &finish.end.usage {
-            write.changes.used(run.0, usage);
+            write.changes.used(run.0, lane.0, finish.end.at, usage);
         }
     }
     move_on(write, &ours).await?;

@@ -97,6 +97,7 @@ fn delete_one(write: &mut Write<'_>, task: TaskId) -> Result<Option<i64>, StoreE
         "DELETE FROM payload WHERE task = ?1",
         "DELETE FROM resume WHERE task = ?1",
         "DELETE FROM intake_problem WHERE task = ?1",
+        "DELETE FROM task_identifier WHERE task = ?1",
         "DELETE FROM edited WHERE decision IN (SELECT id FROM decision WHERE task = ?1)",
         "DELETE FROM decision WHERE task = ?1",
         "DELETE FROM blob WHERE task = ?1",

@@ -16,14 +16,13 @@ const PAGE: u32 = 1000;
 /// So many tasks are quickly looked through one by one.
 const FEW: i64 = 10_000;
 /// Columns of a [`TaskRow`]. Attempts are those with a start, and those that ended without one.
-const TASK_ROW: &str = "SELECT id, lane, run, source, state, due_at, created_at, finished_at,
+pub(super) const TASK_ROW: &str = "SELECT id, lane, run, source, state, due_at, created_at, finished_at,
     (SELECT count(*) FROM attempt_start WHERE key >= id << 24 AND key < (id + 1) << 24)
     + (SELECT count(*) FROM attempt_end AS ended WHERE key >= id << 24 AND key < (id + 1) << 24
        AND NOT EXISTS (SELECT 1 FROM attempt_start WHERE key = ended.key)),
     coalesce((SELECT problem FROM attempt_end WHERE key >= id << 24 AND key < (id + 1) << 24 AND problem IS NOT NULL
               ORDER BY key DESC LIMIT 1),
-             (SELECT problem FROM intake_problem WHERE task = id))
-    FROM task";
+             (SELECT problem FROM intake_problem WHERE task = id))";
 
 /// Counts of a run, or of all runs together.
 pub(super) fn tally(db: &Connection, run: Option<RunId>) -> Result<Vec<Tally>, StoreError> {
@@ -59,7 +58,7 @@ pub(super) fn tasks(db: &Connection, filter: &TaskFilter) -> Result<Vec<TaskRow>
     // Texts are put together from these pieces alone; values are bound. A piece for what is not asked keeps its number.
     let when = |asked: bool, text: &'static str, number: &'static str| if asked { text } else { number };
     let sql = format!(
-        "{TASK_ROW}{index} WHERE {of_state} AND {} AND {} AND {} ORDER BY id DESC LIMIT ?5",
+        "{TASK_ROW} FROM task{index} WHERE {of_state} AND {} AND {} AND {} ORDER BY id DESC LIMIT ?5",
         when(filter.lane.is_some(), "lane = ?2", "?2 IS NULL"),
         when(filter.run.is_some(), "run = ?3", "?3 IS NULL"),
         when(filter.before.is_some(), "id < ?4", "?4 IS NULL"),
@@ -104,7 +103,7 @@ fn way_to(db: &Connection, filter: &TaskFilter) -> Result<Option<(&'static str, 
     }
 }
 
-fn task_row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
+pub(super) fn task_row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
     Ok(TaskRow {
         id: TaskId(row.get(0)?),
         lane: LaneId(row.get(1)?),
@@ -121,7 +120,7 @@ fn task_row(row: &Row<'_>) -> rusqlite::Result<TaskRow> {
 
 /// Everything about one task; bodies may be references still.
 pub(super) fn task(db: &Connection, id: TaskId) -> Result<Option<TaskStory>, StoreError> {
-    let sql = format!("{TASK_ROW} WHERE id = ?1");
+    let sql = format!("{TASK_ROW} FROM task WHERE id = ?1");
     let Some(row) = db.prepare_cached(&sql)?.query_row([id.0], task_row).optional()? else { return Ok(None) };
     let (payload, resume) = db
         .prepare_cached(

@@ -1,15 +1,25 @@
-//! Saves what a transaction changed in the tables `tally` and `run_usage`.
+//! Saves what a transaction changed in the tables `tally`, `run_usage` and `usage_hour`.
 
+use super::usage::COLUMNS;
 use crate::UsageSum;
 use crate::changes::{Changes, integer};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, ToSql, params, params_from_iter};
+use std::sync::LazyLock;
 
 /// Writes everything that changed.
 pub(super) fn save(db: &Connection, changes: &Changes) -> rusqlite::Result<()> {
     for ((run, lane, state), by) in changes.counts() {
         save_count(db, [run, lane, state, by])?;
     }
-    changes.usage().iter().try_for_each(|(run, usage)| save_usage(db, *run, usage))
+    let mut of_run = db.prepare_cached(&RUN)?;
+    for (run, sum) in changes.usage() {
+        add(&mut of_run, params![run], &sum)?;
+    }
+    let mut of_hour = db.prepare_cached(&HOUR)?;
+    for ((hour, lane, model), sum) in changes.hours() {
+        add(&mut of_hour, params![hour, lane, model], sum)?;
+    }
+    Ok(())
 }
 
 /// Adds to a count; `row` is run, lane, state and by how much.
@@ -27,24 +37,33 @@ fn save_count(db: &Connection, row: [i64; 4]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn save_usage(db: &Connection, run: i64, sum: &UsageSum) -> rusqlite::Result<()> {
+/// What adds to sums of usage, by run and by hour, lane and model.
+static RUN: LazyLock<String> = LazyLock::new(|| adding("run_usage", &["run"]));
+static HOUR: LazyLock<String> = LazyLock::new(|| adding("usage_hour", &["hour", "lane", "model"]));
+
+fn adding(table: &str, key: &[&str]) -> String {
+    let (calls, first) = (key.len() + 1, key.len() + 3);
     // A sum beyond 2^63 becomes a fraction, and the cast brings it back to the largest number.
-    let columns = "prompt_tokens cached_tokens completion_tokens total_tokens pages audio_seconds characters cost";
-    let added = |(index, name): (usize, &str)| {
-        let number = index + 4;
+    let added = COLUMNS.iter().zip(first..).map(|(name, number)| {
         format!("{name} = CAST(coalesce(old.{name} + ?{number}, old.{name}, ?{number}) AS INTEGER)")
-    };
-    let sql = format!(
-        "INSERT INTO run_usage AS old (run, calls, unpriced, {})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
-         ON CONFLICT DO UPDATE SET calls = old.calls + ?2, unpriced = old.unpriced + ?3, {}",
-        columns.replace(' ', ", "),
-        columns.split(' ').enumerate().map(added).collect::<Vec<_>>().join(", "),
-    );
-    let [prompt, cached, completion, total, pages, seconds, characters] = sum.usage.counts().map(integer);
-    let cost = integer(sum.usage.cost.map(|cost| cost.0));
-    let (calls, unpriced) = (integer(Some(sum.calls)), integer(Some(sum.unpriced)));
-    db.prepare_cached(&sql)?
-        .execute(params![run, calls, unpriced, prompt, cached, completion, total, pages, seconds, characters, cost])?;
-    Ok(())
+    });
+    let values: Vec<String> = (1..first + COLUMNS.len()).map(|number| format!("?{number}")).collect();
+    format!(
+        "INSERT INTO {table} AS old ({}, calls, unpriced, {}) VALUES ({})
+         ON CONFLICT DO UPDATE SET calls = old.calls + ?{calls}, unpriced = old.unpriced + ?{}, {}",
+        key.join(", "),
+        COLUMNS.join(", "),
+        values.join(", "),
+        calls + 1,
+        added.collect::<Vec<_>>().join(", "),
+    )
+}
+
+/// Adds to a sum; the values of its key come first.
+fn add(statement: &mut Statement<'_>, key: &[&dyn ToSql], sum: &UsageSum) -> rusqlite::Result<()> {
+    let counts = sum.usage.counts().map(integer);
+    let own = [integer(Some(sum.calls)), integer(Some(sum.unpriced))];
+    let cost = [integer(sum.usage.cost.map(|cost| cost.0))];
+    let values = own.iter().chain(&counts).chain(&cost).map(|value| value as &dyn ToSql);
+    statement.execute(params_from_iter(key.iter().copied().chain(values))).map(|_| ())
 }

@@ -157,7 +157,7 @@ pub(super) fn finish(write: &mut Write<'_>, finish: &Finish) -> Result<Ending, S
     }
     end_attempt(write, task, &finish.end)?;
     if let Some(usage) = &finish.end.usage {
-        write.changes.used(held.run, usage);
+        write.changes.used(held.run, held.lane, finish.end.at, usage);
     }
     move_on(write, task, &held, finish.next, finish.end.at)?;
     for new in &finish.new_tasks {

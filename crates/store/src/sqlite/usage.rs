@@ -6,7 +6,7 @@ use model::Millis;
 use rusqlite::{Connection, params};
 
 /// What is summed, in the order of `attempt_end`.
-const COLUMNS: [&str; 8] = [
+pub(super) const COLUMNS: [&str; 8] = [
     "prompt_tokens",
     "cached_tokens",
     "completion_tokens",

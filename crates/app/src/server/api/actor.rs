@@ -2,9 +2,10 @@
 
 use super::super::Shared;
 use super::problem::Refused;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use model::{Millis, Problem, Role};
@@ -25,7 +26,28 @@ pub(super) struct Actor {
     pub(super) origin: String,
 }
 
+/// From where [`admit`] has put it. A route that has no role has no actor, and its handler is not called.
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(unauthorised)
+    }
+}
+
 impl Actor {
+    /// Whether they may see payloads, and records that they do, or wanted to.
+    pub(super) async fn may_see(&self, shared: &Shared, what: &str, subject: &str) -> Result<(), Refused> {
+        let now = shared.clock.now();
+        if self.sees_payloads {
+            shared.store.record(vec![self.did(what, subject, now)]).await?;
+            return Ok(());
+        }
+        shared.store.record(vec![self.did("denied", format!("{what} {subject}"), now)]).await?;
+        let problem = Problem::new("forbidden", "this needs the permission to see payloads");
+        Err(Refused::new(StatusCode::FORBIDDEN, problem))
+    }
+
     /// What they did, for the record.
     pub(super) fn did(&self, what: &str, subject: impl Into<String>, at: Millis) -> AuditEntry {
         let (who, origin) = (self.name.clone(), self.origin.clone());

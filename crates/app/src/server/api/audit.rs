@@ -1,50 +1,64 @@
 //! What people did, and were kept from doing.
 
 use super::super::Shared;
+use super::extract::{Json, Query};
 use super::problem::Refused;
-use super::tasks::wrong;
+use super::schema::{self, Page};
+use super::tasks::{limited, wrong};
 use crate::print::time;
-use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use serde::Deserialize;
-use serde_json::{Value, json};
-use store::AuditFilter;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use store::{AuditEntry, AuditFilter};
+use utoipa::{IntoParams, ToSchema};
 
 /// What may be asked of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    /// Only of this person.
     who: Option<String>,
+    /// Only this: `task.retry`.
     what: Option<String>,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
-    cursor: Option<i64>,
+    cursor: Option<String>,
 }
 
-/// One page, newest first.
+/// Something that somebody did, or was kept from doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Deed {
+    id: i64,
+    #[schema(schema_with = schema::time)]
+    at: String,
+    who: String,
+    /// The address that they came from, or `cli`.
+    origin: String,
+    what: String,
+    /// To what.
+    subject: String,
+    /// What more there is to say.
+    #[schema(schema_with = schema::any)]
+    details: Value,
+}
+
+/// One page of what people did, newest first.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(Asked), responses((status = 200, body = Page<Deed>)))]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    let Query(Asked { who, what, limit, cursor }) = asked?;
-    let limit = limit.unwrap_or(100);
-    if !(1..=1_000).contains(&limit) {
-        return Err(wrong("limit is 1 to 1000"));
-    }
-    let page = shared.store.find_audit(AuditFilter { before: cursor, who, what, limit }).await?;
+    Query(Asked { who, what, limit, cursor }): Query<Asked>,
+) -> Result<Json<Page<Deed>>, Refused> {
+    let limit = limited(limit, 100, 1_000)?;
+    let before = cursor.map(|cursor| cursor.parse().map_err(|_| wrong("this is no cursor"))).transpose()?;
+    let page = shared.store.find_audit(AuditFilter { before, who, what, limit, ..AuditFilter::default() }).await?;
     let next = (page.len() == limit as usize).then(|| page.last().map(|entry| entry.id.to_string())).flatten();
-    let items = page.iter().map(|entry| {
-        let details = entry.details.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-        json!({
-            "id": entry.id,
-            "at": time(entry.at),
-            "who": entry.who,
-            "origin": entry.origin,
-            "what": entry.what,
-            "subject": entry.subject,
-            "details": details,
-        })
-    });
-    Ok(Json(json!({ "items": items.collect::<Vec<_>>(), "next": next })))
+    Ok(Json(Page { items: page.into_iter().map(shown).collect(), next }))
+}
+
+fn shown(entry: AuditEntry) -> Deed {
+    let AuditEntry { id, at, who, origin, what, subject, details } = entry;
+    let details = details.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Deed { id, at: time(at), who, origin, what, subject, details }
 }

@@ -2,60 +2,74 @@
 
 use super::super::Shared;
 use super::actor::Actor;
+use super::extract::{Json, Query};
 use super::problem::Refused;
-use super::tasks::{lane_named, lanes, wrong};
+use super::schema::{self, Items};
+use super::tasks::{lane_named, lanes, limited};
 use crate::print::time;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use engine::{Engine, RunOptions};
-use model::{Problem, TaskKind};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use model::{Problem, RunId, TaskKind};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
 
 /// What may be asked of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    /// Only of this incoming.
     incoming: Option<String>,
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u32>,
 }
 
+/// What one trigger of an incoming did.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Run {
+    #[schema(value_type = i64)]
+    id: RunId,
+    incoming: Option<String>,
+    /// Who or what began it.
+    trigger: String,
+    #[schema(schema_with = schema::time)]
+    started_at: String,
+    /// How many of its tasks are in which state.
+    tasks: BTreeMap<&'static str, u64>,
+}
+
 /// The latest runs, newest first, with how many tasks of each are in which state.
+#[utoipa::path(get, path = "/runs", tag = "runs", params(Asked), responses((status = 200, body = Items<Run>)))]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    let Query(asked) = asked?;
-    let limit = asked.limit.unwrap_or(20);
-    if !(1..=100).contains(&limit) {
-        return Err(wrong("limit is 1 to 100"));
-    }
+    Query(asked): Query<Asked>,
+) -> Result<Json<Items<Run>>, Refused> {
+    let limit = limited(asked.limit, 20, 100)?;
     let lanes = lanes(&shared).await?;
     let lane = asked.incoming.map(|name| lane_named(&lanes, TaskKind::Pull, &name)).transpose()?;
     let mut items = Vec::new();
     for run in shared.store.runs(lane, limit).await? {
-        let mut states = Map::new();
+        let mut tasks = BTreeMap::new();
         for tally in shared.store.tally(Some(run.id)).await? {
-            let count = states.get(tally.state.as_str()).and_then(Value::as_u64).unwrap_or(0) + tally.count;
-            states.insert(tally.state.as_str().to_owned(), json!(count));
+            *tasks.entry(tally.state.as_str()).or_default() += tally.count;
         }
-        items.push(json!({
-            "id": run.id,
-            "incoming": lanes.get(&run.lane).map(|lane| &lane.name),
-            "trigger": run.trigger,
-            "started_at": time(run.started_at),
-            "tasks": states,
-        }));
+        items.push(Run {
+            id: run.id,
+            incoming: lanes.get(&run.lane).map(|lane| lane.name.clone()),
+            trigger: run.trigger,
+            started_at: time(run.started_at),
+            tasks,
+        });
     }
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(Items { items }))
 }
 
 /// A run that is wished for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+pub(super) struct NewRun {
     incoming: String,
     /// Takes in at most this many payloads.
     limit: Option<u64>,
@@ -64,13 +78,22 @@ pub(super) struct Wish {
     again: bool,
 }
 
+/// A run that was begun, or goes on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Begun {
+    #[schema(value_type = i64)]
+    run: RunId,
+    /// Whether it was interrupted while it took data in, and goes on.
+    continued: bool,
+}
+
 /// Begins a run, or goes on with one that was interrupted while it took data in. The serving engine works on it.
+#[utoipa::path(post, path = "/runs", tag = "runs", request_body = NewRun, responses((status = 202, body = Begun)))]
 pub(super) async fn begin(
     State(shared): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    wish: Result<Json<Wish>, JsonRejection>,
-) -> Result<(StatusCode, Json<Value>), Refused> {
-    let Json(Wish { incoming, limit, again }) = wish?;
+    actor: Actor,
+    Json(NewRun { incoming, limit, again }): Json<NewRun>,
+) -> Result<(StatusCode, Json<Begun>), Refused> {
     let engine = Engine::open(shared.parts.clone()).await.map_err(not_runnable)?;
     let options = RunOptions { limit, again, trigger: format!("api {}", actor.name) };
     let begun = engine.begin(&incoming, options).await.map_err(|problem| {
@@ -79,7 +102,7 @@ pub(super) async fn begin(
     })?;
     shared.store.record(vec![actor.did("run.begin", format!("{incoming} {}", begun.run), shared.clock.now())]).await?;
     shared.standing.call();
-    Ok((StatusCode::ACCEPTED, Json(json!({ "run": begun.run, "continued": begun.continued }))))
+    Ok((StatusCode::ACCEPTED, Json(Begun { run: begun.run, continued: begun.continued })))
 }
 
 /// The definitions cannot be run as they are: the first reason, and how many there are.

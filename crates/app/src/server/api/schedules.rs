@@ -2,31 +2,54 @@
 
 use super::super::Shared;
 use super::actor::Actor;
+use super::extract::{Json, Path, Query};
 use super::problem::Refused;
+use super::schema::{self, Items};
 use super::tasks::wrong;
 use crate::print::time;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::{Extension, Json};
+use axum::extract::State;
 use engine::schedule::Scheduled;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use store::Schedule;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 /// What may be asked of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// So many times to come of each.
-    next: Option<usize>,
+    #[param(maximum = 100)]
+    next: Option<u8>,
 }
 
-/// All of them, with the times to come.
+/// What runs by itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Schedule {
+    name: String,
+    /// The incoming that it runs.
+    run: String,
+    cron: String,
+    time_zone: String,
+    /// Since when and by whom it is kept from running.
+    paused: Option<Paused>,
+    /// Times to come.
+    #[schema(format = DateTime)]
+    next: Vec<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Paused {
+    #[schema(schema_with = schema::time)]
+    at: String,
+    by: String,
+}
+
+/// All schedules, with the times to come.
+#[utoipa::path(get, path = "/schedules", tag = "schedules", params(Asked), responses((status = 200, body = Items<Schedule>)))]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    let Query(Asked { next }) = asked?;
+    Query(Asked { next }): Query<Asked>,
+) -> Result<Json<Items<Schedule>>, Refused> {
     let next = next.unwrap_or(1);
     if next > 100 {
         return Err(wrong("next is 0 to 100"));
@@ -36,47 +59,50 @@ pub(super) async fn list(
     let now = shared.clock.now();
     let lines = all.iter().map(|one| (one.name.clone(), one.line())).collect();
     let known = shared.store.schedules(lines, now).await?;
-    let items = all.iter().zip(known).map(|(one, known)| value(one, &known, now, next));
-    Ok(Json(json!({ "items": items.collect::<Vec<_>>() })))
+    let items = all.iter().zip(known).map(|(one, known)| shown(one, &known, now, next.into()));
+    Ok(Json(Items { items: items.collect() }))
 }
 
-fn value(scheduled: &Scheduled, known: &Schedule, now: i64, next: usize) -> Value {
+fn shown(scheduled: &Scheduled, known: &store::Schedule, now: i64, next: usize) -> Schedule {
     let times = std::iter::successors(scheduled.next_after(now), |at| scheduled.next_after(*at)).take(next);
-    json!({
-        "name": scheduled.name,
-        "run": scheduled.definition.run,
-        "cron": scheduled.definition.cron,
-        "time_zone": scheduled.definition.time_zone,
-        "paused": known.paused.as_ref().map(|(at, by)| json!({ "at": time(*at), "by": by })),
-        "next": times.map(time).collect::<Vec<_>>(),
-    })
+    let paused = known.paused.as_ref().map(|(at, by)| Paused { at: time(*at), by: by.clone() });
+    Schedule {
+        name: scheduled.name.clone(),
+        run: scheduled.definition.run.clone(),
+        cron: scheduled.definition.cron.clone(),
+        time_zone: scheduled.definition.time_zone.clone(),
+        paused,
+        next: times.map(time).collect(),
+    }
 }
 
-/// Keeps one from running.
+/// Keeps a schedule from running.
+#[utoipa::path(
+    post, path = "/schedules/{name}/pause", tag = "schedules", params(("name" = String, Path)),
+    responses((status = 200, body = Schedule))
+)]
 pub(super) async fn pause(
-    state: State<Shared>,
-    actor: Extension<Actor>,
-    name: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Refused> {
-    turn(state, actor, name, true).await
-}
-
-/// Lets it run again, from now on.
-pub(super) async fn resume(
-    state: State<Shared>,
-    actor: Extension<Actor>,
-    name: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Refused> {
-    turn(state, actor, name, false).await
-}
-
-async fn turn(
     State(shared): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    name: Result<Path<String>, PathRejection>,
-    pauses: bool,
-) -> Result<Json<Value>, Refused> {
-    let Path(name) = name?;
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Result<Json<Schedule>, Refused> {
+    turn(&shared, &actor, name, true).await
+}
+
+/// Lets a schedule run again, from now on.
+#[utoipa::path(
+    post, path = "/schedules/{name}/resume", tag = "schedules", params(("name" = String, Path)),
+    responses((status = 200, body = Schedule))
+)]
+pub(super) async fn resume(
+    State(shared): State<Shared>,
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Result<Json<Schedule>, Refused> {
+    turn(&shared, &actor, name, false).await
+}
+
+async fn turn(shared: &Shared, actor: &Actor, name: String, pauses: bool) -> Result<Json<Schedule>, Refused> {
     let now = shared.clock.now();
     let flows = shared.status.borrow().flows.clone();
     let flows = flows.ok_or_else(|| unknown(&name))?;
@@ -88,7 +114,7 @@ async fn turn(
     shared.store.record(vec![actor.did(what, name.clone(), now)]).await?;
     let known = shared.store.schedules(line(), now).await?;
     let Some(known) = known.first() else { return Err(unknown(&name)) };
-    Ok(Json(value(scheduled, known, now, 1)))
+    Ok(Json(shown(scheduled, known, now, 1)))
 }
 
 fn unknown(name: &str) -> Refused {

@@ -2,40 +2,43 @@
 
 use super::super::Shared;
 use super::actor::Actor;
+use super::extract::{Json, Path, Query};
 use super::problem::Refused;
-use crate::story::{Lanes, row_value, story_value};
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use super::schema::{self, Page};
+use crate::story::{Lanes, TaskStory, TaskSummary};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 use model::{Problem, TaskId, TaskKind, TaskState};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use store::{Decided, Decision, LaneId, TaskFilter};
+use utoipa::{IntoParams, ToSchema};
 
 /// Tasks of a page where nobody says how many, and at most.
 const PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 1_000;
 
 /// What may be asked of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    #[param(schema_with = schema::task_state)]
     state: Option<TaskState>,
     route: Option<String>,
     incoming: Option<String>,
     run: Option<i64>,
+    #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
     /// `next` of the page before.
     cursor: Option<i64>,
 }
 
 /// One page of tasks, newest first, without their data.
+#[utoipa::path(get, path = "/tasks", tag = "tasks", params(Asked), responses((status = 200, body = Page<TaskSummary>)))]
 pub(super) async fn list(
     State(shared): State<Shared>,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    let Query(asked) = asked?;
+    Query(asked): Query<Asked>,
+) -> Result<Json<Page<TaskSummary>>, Refused> {
     let lanes = lanes(&shared).await?;
     let lane = match (&asked.route, &asked.incoming) {
         (Some(_), Some(_)) => return Err(wrong("route and incoming exclude each other")),
@@ -43,77 +46,52 @@ pub(super) async fn list(
         (None, Some(incoming)) => Some(lane_named(&lanes, TaskKind::Pull, incoming)?),
         (None, None) => None,
     };
-    let limit = asked.limit.unwrap_or(PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(wrong(format!("limit is 1 to {LARGEST_PAGE}")));
-    }
+    let limit = limited(asked.limit, PAGE, LARGEST_PAGE)?;
     let (run, before) = (asked.run.map(model::RunId), asked.cursor.map(TaskId));
     let page = shared.store.tasks(TaskFilter { state: asked.state, lane, run, before, limit }).await?;
     let next = (page.len() == limit as usize).then(|| page.last().map(|row| row.id.to_string())).flatten();
-    let items: Vec<Value> = page.iter().map(|row| row_value(row, &lanes)).collect();
-    Ok(Json(json!({ "items": items, "next": next })))
+    Ok(Json(Page { items: page.iter().map(|row| TaskSummary::of(row, &lanes)).collect(), next }))
 }
 
 /// Everything about one task. Its data, requests and answers only for those who may see them; that they did is recorded.
+#[utoipa::path(
+    get, path = "/tasks/{id}", tag = "tasks", params(("id" = i64, Path)), responses((status = 200, body = TaskStory))
+)]
 pub(super) async fn show(
     State(shared): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    id: Result<Path<i64>, PathRejection>,
-) -> Result<Json<Value>, Refused> {
-    let Path(id) = id?;
+    actor: Actor,
+    Path(id): Path<i64>,
+) -> Result<Json<TaskStory>, Refused> {
     let Some(story) = shared.store.task(TaskId(id)).await? else { return Err(unknown(id)) };
-    let mut value = story_value(&story, &lanes(&shared).await?);
-    value["payloads_hidden"] = json!(!actor.sees_payloads);
+    let shown = TaskStory::of(&story, &lanes(&shared).await?).for_one_who(actor.sees_payloads);
     if actor.sees_payloads {
         shared.store.record(vec![actor.did("task.see_payload", id.to_string(), shared.clock.now())]).await?;
-    } else {
-        hide(&mut value);
     }
-    Ok(Json(value))
-}
-
-/// Takes out of a story what is not for everybody.
-fn hide(story: &mut Value) {
-    let hidden = |part: &mut Value, names: &[&str]| {
-        for name in names {
-            if let Some(value) = part.get_mut(*name) {
-                *value = Value::Null;
-            }
-        }
-    };
-    for attempt in story["attempts"].as_array_mut().into_iter().flatten() {
-        hidden(attempt, &["request", "answer", "headers"]);
-        // A service quotes what it was sent in what it says is wrong.
-        if let Some(problem) = attempt.get_mut("problem").filter(|problem| problem.is_object()) {
-            hidden(problem, &["reason"]);
-        }
-    }
-    for decision in story["decisions"].as_array_mut().into_iter().flatten() {
-        hidden(decision, &["payload_before"]);
-    }
-    if let Some(problem) = story.get_mut("problem").filter(|problem| problem.is_object()) {
-        hidden(problem, &["reason"]);
-    }
-    hidden(story, &["payload"]);
+    Ok(Json(shown))
 }
 
 /// A decision about a task.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
+    #[schema(schema_with = schema::decision)]
     decision: Decision,
     /// Why, in their words.
+    #[schema(max_length = 1000)]
     why: Option<String>,
 }
 
-/// Carries a decision out.
+/// Carries out a decision about a task.
+#[utoipa::path(
+    post, path = "/tasks/{id}/decisions", tag = "tasks", params(("id" = i64, Path)), request_body = Wish,
+    responses((status = 200, body = TaskSummary))
+)]
 pub(super) async fn decide(
     State(shared): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    id: Result<Path<i64>, PathRejection>,
-    wish: Result<Json<Wish>, JsonRejection>,
-) -> Result<Json<Value>, Refused> {
-    let (Path(id), Json(wish)) = (id?, wish?);
+    actor: Actor,
+    Path(id): Path<i64>,
+    Json(wish): Json<Wish>,
+) -> Result<Json<TaskSummary>, Refused> {
     if wish.why.as_ref().is_some_and(|why| why.len() > 1_000) {
         return Err(wrong("why has at most 1,000 bytes"));
     }
@@ -128,7 +106,7 @@ pub(super) async fn decide(
     shared.store.record(vec![actor.did(&format!("task.{}", wish.decision.as_str()), id.to_string(), now)]).await?;
     shared.standing.call();
     let Some(story) = shared.store.task(TaskId(id)).await? else { return Err(unknown(id)) };
-    Ok(Json(row_value(&story.row, &lanes(&shared).await?)))
+    Ok(Json(TaskSummary::of(&story.row, &lanes(&shared).await?)))
 }
 
 pub(super) async fn lanes(shared: &Shared) -> Result<Lanes, Refused> {
@@ -147,4 +125,10 @@ fn unknown(id: i64) -> Refused {
 
 pub(super) fn wrong(reason: impl Into<String>) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, Problem::new("query_wrong", reason))
+}
+
+/// How many are wished for on a page.
+pub(super) fn limited(limit: Option<u32>, unsaid: u32, most: u32) -> Result<u32, Refused> {
+    let limit = limit.unwrap_or(unsaid);
+    if (1..=most).contains(&limit) { Ok(limit) } else { Err(wrong(format!("limit is 1 to {most}"))) }
 }

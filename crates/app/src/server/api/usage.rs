@@ -1,21 +1,21 @@
 //! What calls used, and what that is estimated to cost.
 
 use super::super::Shared;
+use super::extract::{Json, Query};
 use super::problem::Refused;
-use super::tasks::wrong;
+use super::schema::{Items, instant};
 use crate::story::usage_value;
-use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use model::Millis;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::UsageBy;
+use utoipa::{IntoParams, ToSchema};
 
 /// What it is summed by.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum By {
+pub(super) enum By {
     #[default]
     Route,
     Model,
@@ -23,29 +23,33 @@ enum By {
 }
 
 /// What may be asked.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     #[serde(default)]
+    #[param(inline)]
     by: By,
     /// From this time on, RFC 3339.
+    #[param(format = DateTime)]
     since: Option<String>,
     /// Before this time.
+    #[param(format = DateTime)]
     until: Option<String>,
 }
 
-/// Sums, by name of what they are summed by.
+/// Sums of what calls used, by name of what they are summed by.
+#[utoipa::path(get, path = "/usage", tag = "usage", params(Asked), responses((status = 200, body = Items<Value>)))]
 pub(super) async fn sums(
     State(shared): State<Shared>,
-    asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Value>, Refused> {
-    let Query(Asked { by, since, until }) = asked?;
+    Query(Asked { by, since, until }): Query<Asked>,
+) -> Result<Json<Items<Value>>, Refused> {
     let (by, word) = match by {
         By::Route => (UsageBy::Route, "route"),
         By::Model => (UsageBy::Model, "model"),
         By::Day => (UsageBy::Day, "day"),
     };
-    let (since, until) = (at(since)?.unwrap_or(Millis::MIN), at(until)?.unwrap_or(Millis::MAX));
+    let (since, until) = (instant(since)?.unwrap_or(Millis::MIN), instant(until)?.unwrap_or(Millis::MAX));
     let sums = shared.store.usage_by(by, since, until).await?;
     let currency = shared.store.currency(None).await?;
     let items = sums.iter().map(|sum| {
@@ -53,11 +57,5 @@ pub(super) async fn sums(
         shown.insert(word.to_owned(), json!(sum.name));
         Value::Object(shown)
     });
-    Ok(Json(json!({ "items": items.collect::<Vec<_>>() })))
-}
-
-fn at(text: Option<String>) -> Result<Option<Millis>, Refused> {
-    let Some(text) = text else { return Ok(None) };
-    let time = text.parse::<jiff::Timestamp>();
-    time.map(|time| Some(time.as_millisecond())).map_err(|_| wrong("write a time as 2026-11-24T00:00:00Z"))
+    Ok(Json(Items { items: items.collect() }))
 }
