@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import listening
 import serving
 import stores
 from world import FIGURES, HERE, ROWS, RUNS, Simulator, engine, finished, show, world
@@ -100,6 +101,9 @@ SUITES = {
     "webhook": serving.of_webhook,
     "serve": serving.of_serve,
     "hidden": serving.of_hidden,
+    "listeners": listening.of_listeners,
+    "watched": listening.of_watched,
+    "slow": listening.of_slow,
     "soak": serving.of_soak,
 }
 

@@ -4,6 +4,8 @@ mod alerts;
 mod revisions;
 mod runs;
 mod sign_in;
+mod standing;
+mod tasks;
 
 use crate::server::control::{AlertAsk, Ask, LARGEST, Told, socket};
 use async_trait::async_trait;

@@ -6,6 +6,7 @@ mod cli;
 mod exit;
 mod held;
 mod imports;
+mod logs;
 mod operations;
 mod parts;
 mod print;

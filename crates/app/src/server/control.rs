@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::{
-    AuditEntry, Decided, Declared, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person,
-    Revise, Store, StoreError,
+    AuditEntry, Decided, Declared, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person, Phase, Revise, Store,
+    StoreError,
 };
 
 /// Where the socket is.
@@ -49,6 +49,7 @@ pub(crate) enum Ask {
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
     Alerts { asked: AlertAsk },
+    TurnActivity { id: i64, to: Phase, audit: AuditEntry },
     SetPassword { name: String, hash: String, audit: AuditEntry },
     AddLink { link: NewLink, audit: AuditEntry },
     EndSession { id: i64, audit: AuditEntry },
@@ -79,6 +80,10 @@ pub(crate) fn router(shared: Shared) -> Router {
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
     let definitions = matches!(ask, Ask::Revise(_) | Ask::Declare { .. });
+    let changed = match &ask {
+        Ask::Decide { tasks, .. } | Ask::DeleteEnded { tasks } => tasks.clone(),
+        _ => Vec::new(),
+    };
     let told = match carry_out(shared.store.as_ref(), ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
@@ -87,7 +92,7 @@ async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCo
     if definitions {
         shared.standing.definitions_changed();
     }
-    shared.standing.call();
+    shared.standing.call_for(&changed);
     (StatusCode::OK, Json(told))
 }
 
@@ -116,6 +121,7 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
         Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
+        Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
         Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
         Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),
         Ask::EndSession { id, audit } => json!(store.end_session(id, audit).await?),

@@ -183,12 +183,24 @@ impl Client {
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
     ) -> Exchanged {
-        self.send(request, Some(credential), request_id, files).await
+        self.send(request, Some(credential), request_id, files, &mut |_| {}).await
+    }
+
+    /// The same; `hear` gets the pieces of the answer as they come.
+    pub(crate) async fn exchange_heard(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
+        self.send(request, Some(credential), request_id, files, hear).await
     }
 
     /// The same without a key, for those who ask for none.
     pub(super) async fn exchange_openly(&self, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
-        self.send(request, None, None, files).await
+        self.send(request, None, None, files, &mut |_| {}).await
     }
 
     async fn send(
@@ -197,6 +209,7 @@ impl Client {
         credential: Option<Credential>,
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Exchanged {
         let mut built = match self.build_request(request, credential, request_id) {
             Ok(built) => built,
@@ -221,7 +234,7 @@ impl Client {
             }
         };
         crash::point("after_headers");
-        let answer = self.read(response, request, files).await;
+        let answer = self.read(response, request, files, hear).await;
         if let Exchanged::Answer(answer) = &answer {
             self.gate().heard(answer);
         }
@@ -288,7 +301,13 @@ impl Client {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request: &HttpRequest,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
             true => Body::File(Keeping::start(files.clone(), self.max_file)),
@@ -302,6 +321,7 @@ impl Client {
             let piece = tokio::time::timeout_at(limit, response.chunk()).await;
             let (code, reason) = match piece {
                 Ok(Ok(Some(piece))) => {
+                    hear(&piece);
                     let enough = page.as_mut().is_some_and(|page| page.add(&piece));
                     match body.add(piece).await {
                         Added::Fits if !enough => continue,

@@ -22,7 +22,7 @@ pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
 pub use form::Files;
 pub(crate) use gate::Permit;
-pub use gate::{Gate, Pass};
+pub use gate::{Gate, GateView, Pass};
 pub(crate) use receiver::{Receiver, receiver};
 pub use redact::redact_headers;
 pub(crate) use share::Share;

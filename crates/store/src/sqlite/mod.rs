@@ -26,6 +26,7 @@ mod schedules;
 mod search;
 mod settings;
 mod sign_in;
+mod standing;
 mod tally;
 mod tasks;
 mod text;

@@ -104,7 +104,7 @@ pub(super) async fn decide(
         None => return Err(unknown(id)),
     }
     shared.store.record(vec![actor.did(&format!("task.{}", wish.decision.as_str()), id.to_string(), now)]).await?;
-    shared.standing.call();
+    shared.standing.call_for(&[TaskId(id)]);
     let Some(story) = shared.store.task(TaskId(id)).await? else { return Err(unknown(id)) };
     Ok(Json(TaskSummary::of(&story.row, &lanes(&shared).await?)))
 }
