@@ -7,7 +7,6 @@ use crate::print::{short, time};
 use crate::settings::{self, Environment};
 use clap::{Args, Subcommand};
 use engine::alert::attempt;
-use engine::clock::Clock as _;
 use model::definition::{self, Span};
 use model::{Problem, suggest};
 use serde_json::json;

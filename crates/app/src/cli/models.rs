@@ -7,7 +7,6 @@ use crate::parts;
 use crate::print::time;
 use crate::settings::{self, Environment};
 use clap::{Args, Subcommand};
-use engine::clock::Clock as _;
 use engine::flow::open_client;
 use engine::models::{Known, Model, check, hidden, known};
 use model::Problem;

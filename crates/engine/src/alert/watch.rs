@@ -11,6 +11,7 @@ use crate::runner::Status;
 use futures_util::future::join_all;
 use model::Millis;
 use model::definition::Alert;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{AlertChange, AlertRow, AlertSend, NewMessage, StoreError};
@@ -122,6 +123,8 @@ impl Watcher {
         for (change, written) in changes.clone().iter().zip(store.change_alerts(changes).await?) {
             if let (true, Some(message)) = (written, &change.message) {
                 tracing::warn!(alert = message.alert, what = message.what, "an alert has something to say");
+                let known = json!({ "name": message.alert, "what": message.what });
+                self.parts.standing.facts().remark("alert", &message.alert, known);
             }
         }
         if says {
