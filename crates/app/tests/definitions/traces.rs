@@ -30,7 +30,7 @@ outgoing:
       http_client: m
       method: POST
       entity: Chat Completion
-      request_transformers: [{ type: set, path: payload.max_tokens, value: 60 }]
+      request_transformers: [{ type: set, values: { payload.max_tokens: 60 } }]
   file: { publisher: { type: file, path: out.jsonl } }
 routes:
   describe: { incoming: rows, transformers: [{ type: jq, filter: 'ascii_upcase' }], outgoing: describe }
@@ -154,7 +154,7 @@ fn a_subscriber_is_shown_and_asked_where_that_is_wanted() {
     assert!(at.stderr.contains("connect_failed"), "{at:?}");
     // A draft in the place of what is stored, and one that is not stored at all.
     let draft = json!({ "subscriber": { "type": "mistral", "http_client": "m", "method": "GET", "entity": "Retrieve Model",
-        "input_transformers": [{ "type": "set", "path": "path.model_id", "value": "mistral-small-latest" }] } });
+        "input_transformers": [{ "type": "set", "values": { "path.model_id": "mistral-small-latest" } }] } });
     let trace = bench.test(&json!({ "definition": { "kind": "incoming", "body": draft }, "call": "send" }));
     assert_eq!(brief(&trace)[0].0, "incoming.draft.subscriber.input_transformers[0] set");
     assert_eq!(trace["steps"][1]["output"]["items"][0]["value"]["id"], "mistral-small-latest", "{trace}");
@@ -188,7 +188,8 @@ fn samples_go_through_transformers_and_stay_within_bounds() {
     assert_eq!(found, [(1, 3, json!(1)), (3, 3, json!(2))]);
     // Null is a payload too, and nothing is one that is missing.
     assert_eq!(brief(&transformers(json!([{ "type": "jq", "filter": "." }]), Value::Null))[0].2, 1);
-    let long = transformers(json!([{ "type": "jq", "filter": "[range(30000)]" }, { "type": "split" }]), json!(1));
+    let long =
+        transformers(json!([{ "type": "jq", "filter": "[range(30000)]" }, { "type": "split", "path": "." }]), json!(1));
     assert!(long["steps"][0]["output"]["items"][0]["beginning"].as_str().unwrap().len() <= 64 << 10);
     assert_eq!(long["steps"][1]["output"]["count"], 30_000);
     assert_eq!(long["steps"][1]["output"]["items"].as_array().unwrap().len(), 10);
