@@ -334,7 +334,9 @@ fn hosts_are_kept(world: &World, seed: u64) {
     let mut clients = db.prepare("SELECT body FROM definition WHERE kind = 'http_clients'").unwrap();
     for body in clients.query_map([], |row| row.get::<_, String>(0)).unwrap() {
         let client: Value = serde_json::from_str(&body.unwrap()).unwrap();
-        for (key, origin) in [("${secret:MISTRAL_API_KEY}", "https://api.mistral.ai"), ("https://open.example")] {
+        for (key, origin) in
+            [("${secret:MISTRAL_API_KEY}", "https://api.mistral.ai"), ("hunter2", "https://open.example")]
+        {
             let has_key = ["api_key", "admin_key", "user_key"]
                 .iter()
                 .any(|field| client[field].as_str().is_some_and(|text| text.contains(key)));
