@@ -218,14 +218,14 @@ async fn announce(context: &Context, places: &[Door], mut status: watch::Receive
         let all: Vec<String> = places.iter().map(ToString::to_string).collect();
         context.printer.data(&json!({ "url": url, "listens": all }).to_string());
     } else {
-        places.iter().for_each(|place| context.printer.say(&format!("serving on {place}")));
+        places.iter().for_each(|place| context.remark(&format!("serving on {place}")));
     }
 }
 
 /// The first signal stops politely; the second one ends at once.
 async fn stop_on_signal(context: &Context, stop: &watch::Sender<bool>) {
     interrupted().await;
-    context.printer.say("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
+    context.remark("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
     stop.send_replace(true);
     interrupted().await;
 }
