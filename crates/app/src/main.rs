@@ -1,5 +1,6 @@
 //! The binary `tramontane`: everything meets here.
 
+mod badge;
 mod changes;
 mod cli;
 mod exit;
@@ -13,6 +14,7 @@ mod parts;
 mod print;
 mod server;
 mod settings;
+mod sign_in;
 mod story;
 mod token;
 

@@ -2,6 +2,7 @@
 
 mod against;
 mod apply;
+mod audit;
 mod backup;
 mod call;
 mod call_files;
@@ -11,6 +12,7 @@ mod decide;
 mod demo;
 mod doctor;
 mod entities;
+mod environment;
 mod export;
 mod file_roots;
 mod filter;
@@ -27,6 +29,7 @@ mod storages;
 mod store_copy;
 mod summary;
 mod tasks;
+mod tokens;
 mod r#try;
 mod usage;
 mod webhooks;
@@ -118,7 +121,11 @@ enum Command {
     /// Shows who may use the server, and changes what they may do.
     People(people::People),
     /// Makes tokens for the API, lists and deletes them.
-    Tokens(people::Tokens),
+    Tokens(tokens::Tokens),
+    /// Shows what people did, and were kept from doing.
+    Audit(audit::Audit),
+    /// Says what this server is called, and in which colour it is shown.
+    Environment(environment::Environment),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -353,6 +360,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
+            Command::Audit(verb) => verb.run(context).await,
+            Command::Environment(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,
