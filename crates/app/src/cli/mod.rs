@@ -193,6 +193,14 @@ impl From<StoreError> for Failure {
 }
 
 impl Context {
+    /// A remark about how it goes; where programs read the log, it is a part of that.
+    pub(crate) fn remark(&self, text: &str) {
+        match self.log_format {
+            LogFormat::Text => self.printer.say(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(settings::default_data)
