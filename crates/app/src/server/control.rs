@@ -2,6 +2,10 @@
 //!
 //! Whoever may open the folder may use it: both are for its owner alone.
 
+mod alerts;
+
+pub(crate) use alerts::AlertAsk;
+
 use super::Shared;
 use crate::keys::Change;
 use axum::extract::State;
@@ -46,6 +50,7 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    Alerts { asked: AlertAsk },
     TurnActivity { id: i64, to: Phase, audit: AuditEntry },
     SetPassword { name: String, hash: String, audit: AuditEntry },
     AddLink { link: NewLink, audit: AuditEntry },
@@ -135,6 +140,7 @@ async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
         Ask::WriteSecret { new, audit } => json!(store.write_secret(new, audit).await?),
         Ask::DeleteSecret { name, audit } => json!(store.delete_secret(name, audit).await?),
         Ask::Reseal { from, to, audit } => {
