@@ -3,8 +3,8 @@
 //! One process at a time works on an activity; where it ends without a word, another goes on with the next slice.
 
 mod export;
-#[cfg(test)]
-mod tests;
+
+pub(crate) use export::file_name;
 
 use crate::filter::{self, Names};
 use engine::Standing;

@@ -1,5 +1,7 @@
 //! A store that another process holds: read here, written there.
 
+mod tasks;
+
 use crate::server::control::{Ask, LARGEST, Told, socket};
 use async_trait::async_trait;
 use bytes::Bytes;

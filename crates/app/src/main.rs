@@ -1,7 +1,9 @@
 //! The binary `tramontane`: everything meets here.
 
+mod activities;
 mod cli;
 mod exit;
+mod filter;
 mod held;
 mod imports;
 mod operations;

@@ -2,6 +2,7 @@
 
 use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
+use crate::activities::Worker;
 use crate::exit::Exit;
 use crate::parts;
 use crate::server::{self, control};
@@ -101,6 +102,8 @@ impl Serve {
             Some(socket) => tokio::spawn(server::listen_unix(socket, control::router(shared), closing)),
             None => tokio::spawn(async {}),
         };
+        let worker = Worker::new(parts.store.clone(), parts.clock.clone(), parts.standing.clone(), worker_name()?);
+        let activities = tokio::spawn(worker.run(stopping.clone()));
         let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
         let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
         let running = tokio::spawn(runner.run());
@@ -111,7 +114,8 @@ impl Serve {
             () = stop_on_signal(context, &stop) => return Ok(Exit::Stopped),
         };
         close.send_replace(true);
-        let _ = tokio::join!(public, own);
+        stop.send_replace(true);
+        let _ = tokio::join!(public, own, activities);
         match ended {
             Ok(ended) => ended.map_err(Failure::refused)?,
             Err(error) => return Err(Failure::new(Exit::Trouble, Problem::new("runner_panicked", error.to_string()))),
@@ -138,6 +142,14 @@ impl Serve {
             }
         }
     }
+}
+
+/// What tells this process from all others that work on activities.
+fn worker_name() -> Result<String, Failure> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits)
+        .map_err(|error| Failure::new(Exit::Trouble, Problem::new("no_random", error.to_string())))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bits)))
 }
 
 fn make_private(path: &Path) -> std::io::Result<()> {

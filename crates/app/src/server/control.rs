@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::{
-    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, Person, Store, StoreError,
+    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, Person, Phase, Store, StoreError,
 };
 
 /// Where the socket is.
@@ -42,6 +42,7 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    TurnActivity { id: i64, to: Phase, audit: AuditEntry },
 }
 
 /// What is answered: the value, or why not.
@@ -104,5 +105,6 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
     })
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Person, Token, document, schema};
+pub(crate) use api::{Activity, Person, Token, document, schema};
 pub(crate) use listen::{listen_tcp, listen_unix};
 
 /// What every request may know.

@@ -5,11 +5,16 @@
 
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
+mod activities;
 mod actor;
 mod audit;
+mod bodies;
+mod bulk;
 mod definitions;
 mod document;
 mod extract;
+mod filters;
+mod once;
 mod operations;
 mod people;
 mod problem;
@@ -20,7 +25,10 @@ pub(crate) mod schema;
 mod storages;
 mod tasks;
 mod usage;
+mod views;
+mod webhooks;
 
+pub(crate) use activities::Activity;
 pub(crate) use people::{Person, Token};
 pub(crate) use routes::document;
 pub(super) use routes::router;

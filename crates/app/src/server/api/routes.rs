@@ -4,7 +4,10 @@ use super::super::Shared;
 use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
-use super::{audit, definitions, operations, people, runs, schedules, storages, tasks, usage};
+use super::{
+    activities, audit, bodies, bulk, definitions, filters, once, operations, people, runs, schedules, storages, tasks, usage,
+    views, webhooks,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -41,16 +44,43 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(people::me)),
         route(Viewer, routes!(tasks::list)),
+        route(Viewer, routes!(tasks::histogram)),
+        route(Operator, routes!(bulk::decide)),
+        route(Operator, routes!(bulk::export)),
         route(Viewer, routes!(tasks::show)),
+        route(Viewer, routes!(tasks::attempts)),
+        route(Viewer, routes!(bodies::payload)),
+        route(Viewer, routes!(bodies::request)),
+        route(Viewer, routes!(bodies::answered)),
+        route(Viewer, routes!(bodies::blob)),
         route(Operator, routes!(tasks::decide)),
+        route(Operator, routes!(tasks::retry)),
+        route(Viewer, routes!(filters::suggest)),
+        route(Viewer, routes!(views::list)),
+        route(Viewer, routes!(views::show)),
+        route(Viewer, routes!(views::put)),
+        route(Viewer, routes!(views::delete)),
+        route(Viewer, routes!(activities::list)),
+        route(Viewer, routes!(activities::show)),
+        route(Viewer, routes!(activities::result)),
+        route(Operator, routes!(activities::pause)),
+        route(Operator, routes!(activities::resume)),
+        route(Operator, routes!(activities::cancel)),
         route(Viewer, routes!(runs::list)),
         route(Operator, routes!(runs::begin)),
+        route(Viewer, routes!(runs::show)),
+        route(Operator, routes!(bulk::cancel_run)),
         route(Viewer, routes!(schedules::list)),
         route(Operator, routes!(schedules::pause)),
         route(Operator, routes!(schedules::resume)),
         route(Viewer, routes!(storages::list)),
         route(Viewer, routes!(storages::entries)),
+        route(Viewer, routes!(storages::show)),
+        route(Operator, routes!(storages::put)),
+        route(Operator, routes!(storages::delete)),
+        route(Operator, routes!(webhooks::list)),
         route(Viewer, routes!(usage::sums)),
+        route(Viewer, routes!(usage::buckets)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
         route(Viewer, routes!(operations::list)),
@@ -66,7 +96,8 @@ fn table() -> Vec<Route> {
 pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, Route { role, handlers: (_, paths, methods) }: Route| {
         let needs = Needs { shared: shared.clone(), role };
-        let methods = methods.layer(from_fn_with_state(needs, actor::admit));
+        let once = from_fn_with_state(shared.clone(), once::carry_out);
+        let methods = methods.layer(once).layer(from_fn_with_state(needs, actor::admit));
         paths.paths.keys().fold(router, |router, path| router.route(&format!("{BASE}{path}"), methods.clone()))
     };
     let nothing = || async { Refused::not_found("path_unknown", "there is nothing at this address") };
