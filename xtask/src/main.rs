@@ -2,6 +2,7 @@
 //! nothing then, and fails where what is there is not what would be written.
 
 mod catalogue;
+mod errors;
 mod generated;
 mod openapi;
 mod requests;
@@ -20,6 +21,8 @@ struct Arguments {
 enum Thing {
     /// The catalogue of Mistral AI's operations, from the official OpenAPI document and our overrides
     Catalogue(catalogue::Arguments),
+    /// A page for each problem code, from docs/errors.md and the sources
+    Errors(errors::Arguments),
     /// The document of the server's API, from the program
     Openapi(openapi::Arguments),
     /// A request of every kind for every operation, as the connector builds it (`make check-contract`)
@@ -30,6 +33,7 @@ enum Thing {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().thing {
         Thing::Catalogue(arguments) => catalogue::run(&arguments),
+        Thing::Errors(arguments) => errors::run(&arguments),
         Thing::Openapi(arguments) => openapi::run(&arguments),
         Thing::Requests(arguments) => requests::run(&arguments),
     };

@@ -161,7 +161,9 @@ impl Worker {
         match activity.kind.as_str() {
             DECIDE => self.decide(activity, &wish, stop).await,
             EXPORT => self.export(activity, &wish, stop).await,
-            other => self.fail(activity, Problem::new("activity_unknown", format!("there is no activity {other}"))).await,
+            other => {
+                self.fail(activity, Problem::new("activity_unknown", format!("there is no activity {other}"))).await
+            }
         }
     }
 

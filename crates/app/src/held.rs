@@ -1,5 +1,8 @@
 //! A store that another process holds: read here, written there.
 
+mod revisions;
+mod runs;
+mod sign_in;
 mod tasks;
 
 use crate::server::control::{Ask, LARGEST, Told, socket};
@@ -14,10 +17,10 @@ use std::path::{Path, PathBuf};
 use store::blobs::Blobs;
 use store::{Access, SqliteStore};
 use store::{
-    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
-    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter,
-    TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw, Drawn, EndedTask,
+    Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken, NewRun, NewTask,
+    Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory,
+    Token, UsageBy, UsageSum,
 };
 use tokio::net::UnixStream;
 
@@ -247,15 +250,6 @@ impl Store for HeldStore {
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {
         self.reading.definitions().await
-    }
-
-    async fn change_definitions(
-        &self,
-        expected: i64,
-        changes: Vec<DefinitionChange>,
-        now: Millis,
-    ) -> Result<i64, StoreError> {
-        self.ask(Ask::ChangeDefinitions { expected, changes, now }).await
     }
 
     async fn ended(&self, before: Option<TaskId>, limit: u32) -> Result<Vec<EndedTask>, StoreError> {

@@ -1,6 +1,7 @@
 //! The binary `tramontane`: everything meets here.
 
 mod activities;
+mod changes;
 mod cli;
 mod exit;
 mod filter;

@@ -28,9 +28,12 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// The same; a test may let it run faster, by `TRAMONTANE_CLOCK_SPEED`.
+/// The same; a test may let it run faster, by `TRAMONTANE_CLOCK_SPEED`, or move it, by a file, `TRAMONTANE_CLOCK_SHIFT`.
 #[cfg(feature = "crash-points")]
 pub(crate) fn clock() -> Arc<dyn Clock> {
+    if let Some(file) = environment("TRAMONTANE_CLOCK_SHIFT") {
+        return Arc::new(engine::clock::ShiftedClock::new(file.into()));
+    }
     match environment("TRAMONTANE_CLOCK_SPEED").and_then(|speed| speed.parse().ok()) {
         Some(speed) => Arc::new(engine::clock::FastClock::new(speed)),
         None => Arc::new(SystemClock),

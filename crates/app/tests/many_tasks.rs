@@ -420,7 +420,8 @@ fn a_task_runs_again_with_other_data() {
     let world = world();
     let api = serve(&world);
     let id = api.find("status:failed")[0]["id"].to_string();
-    let (status, row) = api.ask("POST", &format!("/tasks/{id}/retry"), &json!({ "payload": { "n": 7 }, "why": "typo" }));
+    let (status, row) =
+        api.ask("POST", &format!("/tasks/{id}/retry"), &json!({ "payload": { "n": 7 }, "why": "typo" }));
     assert_eq!(status, 200, "{row}");
     let story = api.get(&format!("/tasks/{id}"));
     assert_eq!((&story["payload"], &story["decisions"][0]["by"]), (&json!({ "n": 7 }), &json!("anna")));

@@ -12,6 +12,11 @@ pub trait Clock: Send + Sync {
     /// UTC milliseconds.
     fn now(&self) -> Millis;
 
+    /// The same in microseconds, as finely as it can be told.
+    fn micros(&self) -> i64 {
+        self.now().saturating_mul(1_000)
+    }
+
     /// Returns when that time has come.
     async fn sleep_until(&self, at: Millis);
 }
@@ -22,11 +27,15 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the place where time comes in")]
     fn now(&self) -> Millis {
+        self.micros() / 1_000
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the place where time comes in")]
+    fn micros(&self) -> i64 {
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            .map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
     async fn sleep_until(&self, at: Millis) {
@@ -59,6 +68,10 @@ impl ServerClock {
 impl Clock for ServerClock {
     fn now(&self) -> Millis {
         self.own.now() + self.ahead.load(Ordering::Relaxed)
+    }
+
+    fn micros(&self) -> i64 {
+        self.own.micros() + self.ahead.load(Ordering::Relaxed) * 1_000
     }
 
     async fn sleep_until(&self, at: Millis) {
@@ -94,6 +107,38 @@ impl Clock for FastClock {
     async fn sleep_until(&self, at: Millis) {
         let wait = u64::try_from((at - self.now()) / self.speed + 1).unwrap_or(0);
         tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+    }
+}
+
+/// The machine's clock, ahead by as many milliseconds as stand in a file: for tests of whole processes that move it.
+#[cfg(feature = "crash-points")]
+#[derive(Clone, Debug)]
+pub struct ShiftedClock {
+    file: std::path::PathBuf,
+}
+
+#[cfg(feature = "crash-points")]
+impl ShiftedClock {
+    /// Ahead by what stands in this file, looked at each time; where there is nothing, not at all.
+    #[must_use]
+    pub fn new(file: std::path::PathBuf) -> Self {
+        Self { file }
+    }
+}
+
+#[cfg(feature = "crash-points")]
+#[async_trait]
+impl Clock for ShiftedClock {
+    fn now(&self) -> Millis {
+        let ahead = std::fs::read(&self.file).ok().and_then(|text| String::from_utf8(text).ok()?.trim().parse().ok());
+        SystemClock.now() + ahead.unwrap_or(0)
+    }
+
+    async fn sleep_until(&self, at: Millis) {
+        while self.now() < at {
+            let wait = u64::try_from(at - self.now()).unwrap_or(0).min(50);
+            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::clock::Clock;
 use crate::definitions::from_stored;
 use crate::definitions::variables::Variables;
+use crate::definitions::variables::{Variables, WithDeclared};
+use crate::flow::{self, Call, Flows, PullSource};
 use crate::flow::{self, Flows, PullSource};
 use crate::random::Random;
 use crate::schedule::Ticker;
@@ -11,7 +13,7 @@ use crate::work::{self, Work, WorkEnd, WorkOptions};
 use bytes::Bytes;
 use model::{Problem, Registry, RunId, TaskKind, suggest};
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use store::{LaneId, NewRun, Store};
 
@@ -86,17 +88,22 @@ impl Engine {
     pub async fn open(parts: Parts) -> Result<Self, Vec<Problem>> {
         let one = |error: store::StoreError| vec![error.problem()];
         let (revision, stored) = parts.store.definitions().await.map_err(one)?;
+        let declared = parts.store.declared().await.map_err(one)?;
         let definitions = from_stored(&stored)?;
         let pulls = definitions.incoming.keys().map(|name| (TaskKind::Pull, name.clone()));
         let pushes = definitions.routes.keys().map(|name| (TaskKind::Push, name.clone()));
-        let names: Vec<(TaskKind, String)> = pulls.chain(pushes).collect();
+        let lanes = parts.store.all_lanes().await.map_err(one)?;
+        let calls = lanes.into_iter().map(|lane| lane.name).filter(|name| Call::of_lane(name).is_some());
+        let calls: BTreeSet<String> = calls.collect();
+        let calls = calls.iter().flat_map(|name| [(TaskKind::Pull, name.clone()), (TaskKind::Push, name.clone())]);
+        let names: Vec<(TaskKind, String)> = pulls.chain(pushes).chain(calls).collect();
         let numbers = parts.store.lanes(names.clone()).await.map_err(one)?;
         let lanes: HashMap<(TaskKind, String), LaneId> = names.into_iter().zip(numbers).collect();
         let flows = flow::compile(&flow::Parts {
             revision,
             definitions: &definitions,
             registry: &parts.registry,
-            variables: parts.variables.as_ref(),
+            variables: &WithDeclared { declared: &declared, otherwise: parts.variables.as_ref() },
             standing: &parts.standing,
             lanes: &lanes,
         })?;
@@ -125,6 +132,10 @@ impl Engine {
             PullSource::Webhook(_) => {
                 let problem = Problem::new("incoming_not_runnable", format!("others send to {incoming}"));
                 return Err(problem.hint("tramontane serve takes in what they send; tramontane webhooks shows where"));
+            }
+            PullSource::Proxy(_) | PullSource::Call => {
+                let problem = Problem::new("incoming_not_runnable", format!("others call {incoming}"));
+                return Err(problem.hint("POST /api/v1/proxy/ROUTE calls a route of it"));
             }
             _ => {}
         }
@@ -187,7 +198,8 @@ impl Engine {
     }
 
     fn unknown_incoming(&self, name: &str) -> Problem {
-        let mut known: Vec<&str> = self.flows.pulls.values().map(|flow| flow.name.as_str()).collect();
+        let named = self.flows.pulls.values().filter(|flow| !matches!(flow.source, PullSource::Call));
+        let mut known: Vec<&str> = named.map(|flow| flow.name.as_str()).collect();
         known.sort_unstable();
         let problem = Problem::new("incoming_unknown", format!("there is no incoming \"{name}\""));
         match suggest::hint(name, known.iter().copied()) {

@@ -8,9 +8,18 @@ use model::{Millis, RunId, TaskId, TaskKind, TaskState};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use store::{Access, DefinitionChange, LaneId, NewRun, NewTask, SqliteStore, Store, TaskFilter};
+use store::{
+    Access, AuditEntry, DefinitionChange, LaneId, NewRun, NewTask, Revise, Revisions as _, SqliteStore, Store,
+    TaskFilter,
+};
 
 const NOW: Millis = 1_790_000_000_000;
+
+fn revise(expected: i64, changes: Vec<DefinitionChange>) -> Revise {
+    let (who, what) = ("cli".to_owned(), "definitions.apply".to_owned());
+    let audit = AuditEntry { id: 0, at: NOW, origin: who.clone(), who, what, subject: String::new(), details: None };
+    Revise { expected, changes, why: None, audit }
+}
 
 /// A clock that moves on when somebody sleeps, and never by itself.
 struct Sleeper(AtomicI64);
@@ -47,7 +56,7 @@ impl Bench {
             body: Some(body.to_string()),
         };
         let changes = vec![change("routes", "ask", route), change("incoming", "rows", incoming)];
-        store.change_definitions(0, changes, NOW).await.unwrap();
+        store.revise(revise(0, changes)).await.unwrap();
         let names = vec![(TaskKind::Pull, "rows".to_owned()), (TaskKind::Push, "ask".to_owned())];
         let lanes = store.lanes(names).await.unwrap();
         let run = NewRun::now(lanes[0], "cli", NOW, Bytes::from_static(b"{}"));
@@ -163,7 +172,7 @@ async fn definitions_that_cannot_be_read_delete_nothing() {
     let bench = Bench::keeping(json!({ "days": 1 })).await;
     bench.ended(3, 9, 1).await;
     let broken = DefinitionChange { kind: "routes".to_owned(), name: "ask".to_owned(), body: Some("7".to_owned()) };
-    bench.store.change_definitions(1, vec![broken], NOW).await.unwrap();
+    bench.store.revise(revise(1, vec![broken])).await.unwrap();
     assert!(bench.keeper.prune().await.is_err());
     assert_eq!(bench.left().await.len(), 3);
 }

@@ -1,13 +1,14 @@
 //! The engine left alone: works until it is told to stop, takes new definitions up, begins what schedules say.
 
 use crate::engine::{Engine, Parts};
-use crate::flow::Flows;
+use crate::flow::{Call, Flows};
 use crate::keep::Keeper;
 use crate::schedule::Ticker;
 use crate::work::{Until, WorkEnd, WorkOptions};
-use model::{Millis, Problem};
+use model::{Millis, Problem, TaskKind};
 use std::sync::Arc;
 use std::time::Duration;
+use store::Lane;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -87,7 +88,7 @@ impl Runner {
             }
             let mut shift = self.begin(&engine);
             // The newest revision that was looked at: one that cannot be run is not tried again and again.
-            let mut tried = engine.flows().revision;
+            let mut tried = (engine.flows().revision, engine.flows().calls);
             loop {
                 match self.next_event(&engine, &mut shift, &mut changes, &mut tried).await {
                     Event::Stop => {
@@ -133,15 +134,15 @@ impl Runner {
         engine: &Engine,
         shift: &mut Shift,
         changes: &mut watch::Receiver<()>,
-        tried: &mut i64,
+        tried: &mut (i64, usize),
     ) -> Event {
         let mut stop = self.options.stop.clone();
         let ticker = Ticker::new(self.parts.clone(), engine.flows().clone());
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => Event::Stop,
             _ = changes.changed() => Event::Definitions,
-            revision = self.newer_definitions(*tried) => {
-                *tried = revision;
+            newer = self.newer_definitions(*tried) => {
+                *tried = newer;
                 Event::Definitions
             }
             ended = &mut shift.work => match ended {
@@ -153,16 +154,20 @@ impl Runner {
         }
     }
 
-    /// Returns when others have applied newer definitions than these, with their revision. Where only this process
-    /// writes, never.
-    async fn newer_definitions(&self, than: i64) -> i64 {
+    /// Returns when others have applied newer definitions than these, or called an operation that was never called
+    /// before: with the revision, and how many were called. Where only this process writes, never.
+    async fn newer_definitions(&self, than: (i64, usize)) -> (i64, usize) {
         loop {
             self.pause(LOOK).await;
             if self.parts.store.is_shared()
                 && let Ok((revision, _)) = self.parts.store.definitions().await
-                && revision != than
+                && let Ok(lanes) = self.parts.store.all_lanes().await
             {
-                return revision;
+                let is_call = |lane: &&Lane| lane.kind == TaskKind::Push && Call::of_lane(&lane.name).is_some();
+                let found = (revision, lanes.iter().filter(is_call).count());
+                if found != than {
+                    return found;
+                }
             }
         }
     }

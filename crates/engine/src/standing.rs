@@ -6,7 +6,7 @@ use model::{Millis, Problem};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use store::{Attending, Engine};
+use store::{Attending, Engine, LaneId};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 /// So long is waited for calls under way that are more than this engine's part, before another takes its own.
@@ -21,6 +21,8 @@ pub struct Standing {
     work: watch::Sender<()>,
     /// Definitions were changed.
     definitions: watch::Sender<()>,
+    /// Tasks ended in a lane, for those who wait for one. Lanes that nobody ever waited for are not here.
+    ends: Mutex<HashMap<LaneId, watch::Sender<()>>>,
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Why the store cannot be written at present.
     trouble: Mutex<Option<Problem>>,
@@ -48,6 +50,7 @@ impl Default for Standing {
             name: format!("{:016x}", RandomState::new().build_hasher().finish()),
             work: watch::Sender::new(()),
             definitions: watch::Sender::new(()),
+            ends: Mutex::default(),
             turns: Mutex::default(),
             trouble: Mutex::default(),
             gates: Mutex::new(Gates {
@@ -93,6 +96,19 @@ impl Standing {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.definitions.subscribe()
+    }
+
+    /// Hears of ends of tasks in a lane from now on.
+    pub(crate) fn ends(&self, lane: LaneId) -> watch::Receiver<()> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).entry(lane).or_default().subscribe()
+    }
+
+    /// Tasks of these lanes ended, and that is on disk.
+    pub(crate) fn ended(&self, lanes: impl Iterator<Item = LaneId>) {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ends.is_empty() {
+            lanes.filter_map(|lane| ends.get(&lane)).for_each(|end| end.send_replace(()));
+        }
     }
 
     /// The gate before the system of an HTTP client.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "transformers/attacks.rs"]
+mod attacks;
 #[path = "transformers/bounds.rs"]
 mod bounds;
 #[path = "transformers/cases.rs"]

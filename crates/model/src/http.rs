@@ -53,6 +53,13 @@ pub trait Operation: Send + Sync {
     /// Reads a complete answer.
     fn read(&self, answer: &HttpAnswer) -> Reading;
 
+    /// What a call will use at most by its request alone, and what that is estimated to cost. Counts that the request
+    /// does not bound are left out.
+    fn foreseen(&self, request: &Request, base_uri: &str) -> Option<Usage> {
+        let _ = (request, base_uri);
+        None
+    }
+
     /// What a call used by its answer, and what it is estimated to cost. `base_uri` is where it was sent: some prices
     /// differ by address.
     fn usage(&self, request: &Request, answer: &Value, base_uri: &str) -> Option<Usage> {

@@ -2,10 +2,11 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    AccessToken, Activities, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
-    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, KeptAnswers, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Run, Schedule, Searching, Settle, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow,
-    TaskStory, Token, UsageBy, UsageSum, Views,
+    AccessToken, Activities, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided,
+    DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish,
+    KeptAnswers, Lane, LaneId, NewAccessToken, NewRun, NewTask, Person, Revisions, Run, Runs, Schedule, Searching,
+    Settings, Settle, SignIn, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    UsageBy, UsageSum, Views,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,7 +16,9 @@ use model::{Millis, Problem, RunId, TaskId, TaskKind};
 ///
 /// A batch is one transaction; one bad item does not spoil the others where the result has a value per item.
 #[async_trait]
-pub trait Store: Searching + Activities + Views + KeptAnswers + Send + Sync {
+pub trait Store:
+    Activities + KeptAnswers + Revisions + Runs + Searching + Settings + SignIn + Views + Send + Sync
+{
     /// What tells this store from every other: 8 random hex characters, given when it was made.
     fn id(&self) -> &str;
 
@@ -196,17 +199,6 @@ pub trait Store: Searching + Activities + Views + KeptAnswers + Send + Sync {
 
     /// The present revision (0: nothing was ever applied) and all definitions, by kind and name.
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError>;
-
-    /// Changes definitions in one commit and returns the new revision.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] where the present revision is not `expected`.
-    async fn change_definitions(
-        &self,
-        expected: i64,
-        changes: Vec<DefinitionChange>,
-        now: Millis,
-    ) -> Result<i64, StoreError>;
 
     // --- retention ----------------------------------------------------------------------------------------------
 

@@ -20,8 +20,12 @@ mod lost;
 mod misfit;
 pub mod people;
 pub mod postgres;
+pub mod revisions;
+pub mod runs;
 pub mod seal;
 pub mod search;
+pub mod settings;
+pub mod sign_in;
 pub mod sqlite;
 pub mod types;
 pub mod views;
@@ -36,10 +40,14 @@ pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
+pub use revisions::{Declared, Revise, Revised, Revision, RevisionFilter, Revisions};
+pub use runs::Runs;
 pub use search::{
-    Body, BodyOf, BucketsBy, Compare, Condition, Count, Found, FoundTask, Histogram, Search, Searching, SuggestOf, Suggested,
-    Test, UsageBucket,
+    Body, BodyOf, BucketsBy, Compare, Condition, Count, Found, FoundTask, Histogram, Search, Searching, SuggestOf,
+    Suggested, Test, UsageBucket,
 };
+pub use settings::Settings;
+pub use sign_in::{Credentials, Factor, LinkUse, NewLink, NewSession, Session, SignIn, SignedIn, WaysIn};
 pub use sqlite::{Access, SqliteStore};
 pub use types::*;
 pub use views::{SavedView, Views};

@@ -299,7 +299,8 @@ pub(crate) mod sql {
             }
             let tests: Vec<String> = condition.any.iter().map(|test| writer.test(test)).collect();
             let any = if tests.is_empty() { "false".to_owned() } else { tests.join(" OR ") };
-            let text = if condition.is_not { format!(" AND NOT coalesce(({any}), false)") } else { format!(" AND ({any})") };
+            let text =
+                if condition.is_not { format!(" AND NOT coalesce(({any}), false)") } else { format!(" AND ({any})") };
             let part = if condition.any.iter().all(is_of_row) { &mut parts.row } else { &mut parts.rest };
             part.push_str(&text);
         }
@@ -365,7 +366,9 @@ pub(crate) mod sql {
                 }
                 Test::Identifier(value) => {
                     let place = self.bind(Bound::Data(value.clone()));
-                    format!("EXISTS (SELECT 1 FROM task_identifier WHERE task_identifier.task = task.id AND value = {place})")
+                    format!(
+                        "EXISTS (SELECT 1 FROM task_identifier WHERE task_identifier.task = task.id AND value = {place})"
+                    )
                 }
                 Test::Cost(compare, cost) => {
                     let sum = (self.dialect.sum)("cost");
@@ -462,9 +465,11 @@ pub(crate) fn asks_data(search: &Search) -> bool {
 pub(crate) fn states(search: &Search) -> Vec<TaskState> {
     let of_state = |test: &Test| matches!(test, Test::State(_));
     let fits = |state: &TaskState| {
-        search.all.iter().filter(|condition| condition.any.iter().all(of_state)).all(|condition| {
-            condition.any.contains(&Test::State(*state)) != condition.is_not
-        })
+        search
+            .all
+            .iter()
+            .filter(|condition| condition.any.iter().all(of_state))
+            .all(|condition| condition.any.contains(&Test::State(*state)) != condition.is_not)
     };
     TaskState::ALL.into_iter().filter(fits).collect()
 }

@@ -144,7 +144,7 @@ async fn a_copy_is_used_again_only_where_it_is_whole_and_of_today() {
         fs::write(folder.path().join(name), &content).unwrap();
         let at = std::time::SystemTime::UNIX_EPOCH;
         fs::File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(at).unwrap();
-        fs::write(folder.path().join("before-version-5.db.part"), b"half").unwrap();
+        fs::write(folder.path().join("before-version-6.db.part"), b"half").unwrap();
         drop(open(folder.path()));
         let kept = folder.path().join(name);
         assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap() == at, is_used);
@@ -164,9 +164,9 @@ async fn a_copy_is_used_again_only_where_it_is_whole_and_of_today() {
 #[test]
 fn a_store_whose_copy_cannot_be_made_is_left_as_it_is() {
     let folder = folder();
-    fs::create_dir(folder.path().join("before-version-5.db.part")).unwrap();
+    fs::create_dir(folder.path().join("before-version-6.db.part")).unwrap();
     let error = SqliteStore::open(folder.path(), Access::Engine("a test".to_owned())).unwrap_err();
-    assert!(error.to_string().contains("before-version-5.db"), "{error}");
+    assert!(error.to_string().contains("before-version-6.db"), "{error}");
     assert_eq!(version(&folder.path().join("tramontane.db")), 1);
     assert!(rows(&folder.path().join("tramontane.db")) == rows(&golden()));
 }

@@ -72,6 +72,11 @@ impl Fixture for Database {
     fn lose_blobs(&self) {
         fs::remove_dir_all(self.blobs.path()).unwrap();
     }
+
+    fn run(&self, sql: &str) -> Result<(), String> {
+        let schema = self.url.rsplit("%3D").next().unwrap();
+        self.cluster.as_ref().unwrap().try_sql(&format!("SET search_path TO {schema}; {sql}")).map(|_| ())
+    }
 }
 
 on!(Database);

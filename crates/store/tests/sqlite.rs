@@ -42,6 +42,11 @@ impl Fixture for Folder {
     fn lose_blobs(&self) {
         fs::remove_dir_all(self.folder.path().join("blobs")).unwrap();
     }
+
+    fn run(&self, sql: &str) -> Result<(), String> {
+        let db = rusqlite::Connection::open(self.folder.path().join("tramontane.db")).unwrap();
+        db.execute_batch(sql).map_err(|error| error.to_string())
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

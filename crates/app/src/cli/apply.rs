@@ -1,18 +1,20 @@
 //! `tramontane plan` and `tramontane apply`: definitions from files into the store.
 
+use super::against::Against;
+use super::people::did;
 use super::{Context, Ended, Failure};
+use crate::changes::{cancel, carry_out, open_tasks, tasks_open};
 use crate::exit::Exit;
 use crate::parts;
 use crate::settings::Environment;
 use clap::Args;
 use connectors::mistral::prices::Prices;
-use engine::clock::{Clock, SystemClock};
 use engine::definitions::variables::missing;
 use engine::definitions::{Draft, Plan as Planned, plan};
-use model::{Problem, TaskKind};
+use model::Problem;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use store::{Decided, Decision, Store, StoreError, StoredDefinition, TaskFilter};
+use store::{Store, StoredDefinition};
 
 /// What both verbs take.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -24,12 +26,18 @@ pub(crate) struct Options {
 
 /// Arguments of `tramontane plan`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: tramontane plan examples/quickstart")]
+#[command(after_help = "\
+Examples: tramontane plan examples/quickstart
+          tramontane plan flows/ --against https://engine.example.com
+          tramontane plan --against https://engine.example.com")]
 pub(crate) struct Plan {
     /// A file, or a folder of *.yaml, *.yml and *.json.
-    path: PathBuf,
+    #[arg(required_unless_present = "against")]
+    path: Option<PathBuf>,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    against: Against,
 }
 
 /// Arguments of `tramontane apply`.
@@ -46,11 +54,17 @@ pub(crate) struct Apply {
     /// Shows the plan and changes nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Why, for those who look at the revision later.
+    #[arg(long, value_name = "TEXT")]
+    why: Option<String>,
 }
 
 impl Plan {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        show_plan(context, &self.path, self.options).await
+        if let Some(url) = &self.against.against {
+            return self.against.show(url, context, self.path.as_deref(), self.options.prune).await;
+        }
+        show_plan(context, &self.path.unwrap_or_default(), self.options).await
     }
 }
 
@@ -71,8 +85,14 @@ impl Apply {
         let store = context.engine_store().await?;
         let (revision, stored) = store.definitions().await?;
         let planned = planned(&self.path, &stored, self.options)?;
-        refuse_or_cancel_open(store.as_ref(), &planned, self.cancel_open).await?;
-        let revision = change(store.as_ref(), revision, &planned).await?;
+        let open = open_tasks(store.as_ref(), &planned).await?;
+        if let Some(problem) = tasks_open(&open).filter(|_| !self.cancel_open) {
+            let hint = "run them to the end, or cancel them with --cancel-open";
+            return Err(Failure::refused(vec![problem.hint(hint)]));
+        }
+        let record = did("definitions.apply", &self.path.display().to_string());
+        let revision = carry_out(store.as_ref(), revision, &planned, self.why, record.clone()).await?;
+        cancel(store.as_ref(), &open, &record).await?;
         print_plan(context, &planned);
         if !context.printer.json() {
             context.printer.say(&format!("applied: the definitions are at revision {revision}"));
@@ -85,15 +105,9 @@ impl Apply {
 pub(crate) async fn apply_folder(store: &dyn Store, folder: &Path, options: &Options) -> Result<usize, Failure> {
     let (revision, stored) = store.definitions().await?;
     let planned = planned(folder, &stored, *options)?;
-    change(store, revision, &planned).await?;
+    let record = did("definitions.apply", &folder.display().to_string());
+    carry_out(store, revision, &planned, None, record).await?;
     Ok(planned.changes.len())
-}
-
-async fn change(store: &dyn Store, revision: i64, planned: &Planned) -> Result<i64, Failure> {
-    if planned.is_empty() {
-        return Ok(revision);
-    }
-    Ok(store.change_definitions(revision, planned.changes.clone(), SystemClock.now()).await?)
 }
 
 /// What is stored; nothing where there is no store yet.
@@ -120,44 +134,5 @@ fn print_plan(context: &Context, planned: &Planned) {
         context.printer.value(&json!(planned));
     } else {
         context.printer.data(planned.to_string().trim_end());
-    }
-}
-
-/// Open tasks of what is deleted: a reason to refuse, or to cancel them.
-async fn refuse_or_cancel_open(store: &dyn Store, planned: &Planned, cancel: bool) -> Result<(), Failure> {
-    let deleted = |kind: &str, name: &str| planned.deleted.iter().any(|gone| gone.kind == kind && gone.name == name);
-    let lanes = store.all_lanes().await?;
-    let gone = lanes.into_iter().filter(|lane| match lane.kind {
-        TaskKind::Pull => deleted("incoming", &lane.name),
-        TaskKind::Push => deleted("routes", &lane.name),
-    });
-    let tally = store.tally(None).await?;
-    for lane in gone {
-        let open: u64 =
-            tally.iter().filter(|tally| tally.lane == lane.id && tally.state.is_open()).map(|tally| tally.count).sum();
-        if open == 0 {
-            continue;
-        }
-        if !cancel {
-            let reason = format!("{open} tasks of {} \"{}\" are open", lane.kind.as_str(), lane.name);
-            return Err(Failure::refused(vec![
-                Problem::new("tasks_open", reason).hint("run them to the end, or cancel them with --cancel-open"),
-            ]));
-        }
-        cancel_open(store, lane.id).await?;
-    }
-    Ok(())
-}
-
-async fn cancel_open(store: &dyn Store, lane: store::LaneId) -> Result<(), StoreError> {
-    let mut before = None;
-    loop {
-        let page = store.tasks(TaskFilter { lane: Some(lane), before, limit: 1_000, ..TaskFilter::default() }).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        before = Some(last.id);
-        let open = page.iter().filter(|task| task.state.is_open()).map(|task| task.id).collect();
-        let why = Some("its definition was deleted".to_owned());
-        let decided = Decided::new(Decision::Cancel, "cli", why, SystemClock.now());
-        store.decide(open, decided).await?;
     }
 }

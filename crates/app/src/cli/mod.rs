@@ -1,6 +1,7 @@
 //! The command line: a file per verb.
 
 mod activities;
+mod against;
 mod apply;
 mod backup;
 mod call;
@@ -11,6 +12,7 @@ mod demo;
 mod doctor;
 mod entities;
 mod export;
+mod file_roots;
 mod filter;
 mod ledger_check;
 mod openapi;
@@ -25,6 +27,7 @@ mod storages;
 mod store_copy;
 mod summary;
 mod tasks;
+mod r#try;
 mod usage;
 mod webhooks;
 
@@ -88,6 +91,8 @@ enum Command {
     Plan(apply::Plan),
     /// Applies definitions: all of them or none.
     Apply(apply::Apply),
+    /// Shows what a definition does to data, step by step. Nothing is kept.
+    Try(r#try::Try),
     /// Writes the stored definitions as YAML.
     Export(export::Export),
     /// Runs an incoming: takes its data in and works until all of it is through.
@@ -303,6 +308,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
             Command::Apply(verb) => verb.run(context).await,
+            Command::Try(verb) => verb.run(context).await,
             Command::Export(verb) => verb.run(context).await,
             Command::Run(verb) => verb.run(context).await,
             Command::Serve(verb) => verb.run(context).await,

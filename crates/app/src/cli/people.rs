@@ -95,7 +95,7 @@ fn role(text: &str) -> Result<Role, String> {
 }
 
 /// What was done on the command line, for the record.
-fn did(what: &str, subject: &str) -> AuditEntry {
+pub(super) fn did(what: &str, subject: &str) -> AuditEntry {
     let at = settings::clock().now();
     let text = str::to_owned;
     AuditEntry {
@@ -218,7 +218,7 @@ async fn add(
     let audit = did("token.add", &person);
     let expires_at = expires.map(|span| audit.at + span.0);
     let role = role.unwrap_or(owner.role);
-    let new = NewAccessToken { person, label, role, hash, expires_at };
+    let new = NewAccessToken { person, label, role, scope: Vec::new(), hash, expires_at };
     let id = store.add_access_token(new, audit).await?;
     if context.printer.json() {
         context.printer.value(&json!({ "id": id, "token": shown }));

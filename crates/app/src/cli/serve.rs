@@ -1,5 +1,6 @@
 //! `tramontane serve`: runs everything that is defined, until it is told to stop.
 
+use super::file_roots::FileRoots;
 use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
 use crate::activities::Worker;
@@ -40,6 +41,8 @@ pub(crate) struct Serve {
     /// With --once: how long to wait for what comes due later, with nothing else to do.
     #[arg(long, default_value = "0s", value_name = "DURATION", requires = "once")]
     wait: Span,
+    #[command(flatten)]
+    file_roots: FileRoots,
 }
 
 impl Serve {
@@ -95,6 +98,7 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            file_roots: self.file_roots.made(context)?,
         };
         let (close, closing) = watch::channel(false);
         let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use model::{Millis, RunId, TaskId};
 use store::blobs::BlobId;
 use store::{
-    Activities, Activity, AuditEntry, Body, BodyOf, BucketsBy, Count, Found, Histogram, Holder, KeptAnswer, KeptAnswers,
-    KeyedCall, Known, NewActivity, Phase, Run, SavedView, Search, Searching, Slice, StoreError, SuggestOf, Suggested,
-    UsageBucket, Views,
+    Activities, Activity, AuditEntry, Body, BodyOf, BucketsBy, Count, Found, Histogram, Holder, KeptAnswer,
+    KeptAnswers, KeyedCall, Known, NewActivity, Phase, Run, SavedView, Search, Searching, Slice, StoreError, SuggestOf,
+    Suggested, UsageBucket, Views,
 };
 
 #[async_trait]

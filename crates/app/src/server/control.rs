@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::{
-    AuditEntry, Decided, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewRun, Person, Phase, Store, StoreError,
+    AuditEntry, Decided, Declared, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person,
+    Phase, Revise, Store, StoreError,
 };
 
 /// Where the socket is.
@@ -25,7 +26,8 @@ pub(crate) fn socket(folder: &Path) -> PathBuf {
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub(crate) enum Ask {
     Decide { tasks: Vec<TaskId>, decided: Decided },
-    ChangeDefinitions { expected: i64, changes: Vec<DefinitionChange>, now: Millis },
+    Revise(Revise),
+    Declare { variables: Vec<Declared>, audit: AuditEntry },
     Lanes { names: Vec<(TaskKind, String)> },
     BeginRuns { runs: Vec<NewRun> },
     SetCursor { lane: LaneId, value: Option<bytes::Bytes>, now: Millis },
@@ -43,6 +45,11 @@ pub(crate) enum Ask {
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
     TurnActivity { id: i64, to: Phase, audit: AuditEntry },
+    SetPassword { name: String, hash: String, audit: AuditEntry },
+    AddLink { link: NewLink, audit: AuditEntry },
+    EndSession { id: i64, audit: AuditEntry },
+    RemoveFactor { name: String, audit: AuditEntry },
+    SetSetting { name: String, value: String, audit: AuditEntry },
 }
 
 /// What is answered: the value, or why not.
@@ -67,7 +74,7 @@ pub(crate) fn router(shared: Shared) -> Router {
 }
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
-    let definitions = matches!(ask, Ask::ChangeDefinitions { .. });
+    let definitions = matches!(ask, Ask::Revise(_) | Ask::Declare { .. });
     let told = match carry_out(shared.store.as_ref(), ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
@@ -86,9 +93,8 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
             let results = store.decide(tasks, decided).await?;
             json!(results.into_iter().map(Result::err).collect::<Vec<Option<Problem>>>())
         }
-        Ask::ChangeDefinitions { expected, changes, now } => {
-            json!(store.change_definitions(expected, changes, now).await?)
-        }
+        Ask::Revise(revise) => json!(store.revise(revise).await?),
+        Ask::Declare { variables, audit } => json!(store.declare(variables, audit).await?),
         Ask::Lanes { names } => json!(store.lanes(names).await?),
         Ask::BeginRuns { runs } => json!(store.begin_runs(runs).await?),
         Ask::SetCursor { lane, value, now } => json!(store.set_cursor(lane, value, now).await?),
@@ -106,5 +112,10 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
         Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
+        Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
+        Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),
+        Ask::EndSession { id, audit } => json!(store.end_session(id, audit).await?),
+        Ask::RemoveFactor { name, audit } => json!(store.remove_factor(name, audit).await?),
+        Ask::SetSetting { name, value, audit } => json!(store.set_setting(name, value, audit).await?),
     })
 }

@@ -10,11 +10,12 @@ use axum::Router;
 use axum::routing::get;
 use engine::clock::Clock;
 use engine::{Parts, Standing, Status};
+use std::path::PathBuf;
 use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Activity, Person, Token, document, schema};
+pub(crate) use api::{Activity, Person, Token, Trace, document, schema};
 pub(crate) use listen::{listen_tcp, listen_unix};
 
 /// What every request may know.
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// Folders in which definitions that come through the API may name files.
+    pub(crate) file_roots: Arc<[PathBuf]>,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.

@@ -229,6 +229,10 @@ impl Operation for EntryOperation {
         usage::usage(&self.prices, self.entry, request, answer, base_uri)
     }
 
+    fn foreseen(&self, request: &Request, base_uri: &str) -> Option<Usage> {
+        usage::foreseen(&self.prices, self.entry, request, base_uri)
+    }
+
     fn read_part(&self, part: &HttpAnswer) -> Value {
         if self.is_stream(part) {
             return marked(fold(&part.body).answer);

@@ -43,6 +43,27 @@ pub fn usage(prices: &Prices, entry: &Entry, request: &Request, answer: &Value, 
     (usage.model.is_some() || !usage.is_empty()).then_some(usage)
 }
 
+/// So many bytes of text are a token at least.
+const BYTES_PER_TOKEN: u64 = 3;
+
+/// What a call will use at most, by its request alone: tokens of the prompt by its length, those of the answer where the
+/// request bounds them. `None` for what uses nothing, or does not name its model.
+#[must_use]
+pub fn foreseen(prices: &Prices, entry: &Entry, request: &Request, base_uri: &str) -> Option<Usage> {
+    let asked = request.payload.as_ref().filter(|_| entry.effect == Effect::Compute)?;
+    let count = |name: &str| asked.get(name).and_then(Value::as_u64);
+    let mut usage = Usage { model: Some(asked.get("model")?.as_str()?.to_owned()), ..Usage::default() };
+    if entry.path == SPEECH {
+        usage.characters = asked.get("input").and_then(Value::as_str).map(|text| text.chars().count() as u64);
+    } else {
+        usage.prompt_tokens = Some((asked.to_string().len() as u64).div_ceil(BYTES_PER_TOKEN));
+        usage.completion_tokens = count("max_tokens").map(|most| most.saturating_mul(count("n").unwrap_or(1)));
+    }
+    let conditions = Conditions { regional: is_regional(base_uri), ..Conditions::default() };
+    usage.cost = prices.cost(&usage, conditions);
+    Some(usage)
+}
+
 /// The part of an answer that counts.
 fn counts(answer: &Value) -> Option<&Value> {
     ["usage", "usage_info"].iter().find_map(|name| answer.get(*name).filter(|value| value.is_object()))

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod build;
 pub mod catalogue;
+pub mod choices;
 mod close;
 pub mod diff;
 pub mod embedded;
@@ -12,7 +13,9 @@ pub mod example;
 pub(crate) mod find;
 pub(crate) mod form;
 mod lookup;
+pub mod mapped;
 mod media;
+pub mod normal;
 pub mod paging;
 pub mod preflight;
 mod query;

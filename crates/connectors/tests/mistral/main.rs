@@ -9,13 +9,17 @@
 
 mod answers;
 mod building;
+mod choices;
 mod choosing;
 mod custom;
 mod every_operation;
+mod mapped;
 mod mistakes;
+mod normal;
 mod pages;
 mod preflight;
 mod roundtrip;
+mod traversal;
 mod usage;
 
 use connectors::mistral::catalogue::catalogue;

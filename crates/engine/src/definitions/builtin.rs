@@ -1,4 +1,4 @@
-//! The parts that the engine itself provides: subscribers `inline`, `answers` and `webhook`, publisher `none`.
+//! The parts that the engine itself provides: subscribers `inline`, `answers`, `webhook` and `proxy`, publisher `none`.
 
 use model::definition::Span;
 use schemars::JsonSchema;
@@ -11,6 +11,8 @@ pub const INLINE: &str = "inline";
 pub const ANSWERS: &str = "answers";
 /// The subscriber that others send to.
 pub const WEBHOOK: &str = "webhook";
+/// The subscriber whose callers wait for the answer.
+pub const PROXY: &str = "proxy";
 /// The publisher that sends nothing.
 pub const NONE: &str = "none";
 
@@ -87,6 +89,31 @@ pub struct WebhookOptions {
     pub real_time: bool,
 }
 
+/// Options of the subscriber `proxy`. Each route on it can be called through the API, and answers.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyOptions {
+    /// How long a caller waits for the answer, at most 100 seconds. The task goes on after that.
+    #[serde(default = "half_a_minute")]
+    #[schemars(with = "String")]
+    pub timeout: Span,
+    /// Calls taken in in a second, evenly spread, by each engine.
+    #[serde(default)]
+    #[schemars(range(min = 0.001, max = 100_000.0))]
+    pub requests_per_second: Option<f64>,
+    /// Callers that wait at the same time, in each engine.
+    #[serde(default = "eight")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub parallel: u32,
+    /// The largest body, in bytes.
+    #[serde(default = "mebibyte")]
+    #[schemars(range(min = 1, max = 33_554_432))]
+    pub max_bytes: u64,
+}
+
+/// The longest `timeout` of a proxy.
+pub const LONGEST_PROXY_WAIT: Span = Span(100_000);
+
 /// What a webhook's signature signs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +131,14 @@ fn hub_header() -> String {
 
 fn five_minutes() -> Span {
     Span(300_000)
+}
+
+fn half_a_minute() -> Span {
+    Span(30_000)
+}
+
+fn eight() -> u32 {
+    8
 }
 
 fn mebibyte() -> u64 {

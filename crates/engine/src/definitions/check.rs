@@ -32,7 +32,7 @@ pub fn check(draft: &Draft, stored: &[StoredDefinition], registry: &Registry) ->
     let mut all: BTreeMap<(Kind, &str), (&Value, Option<&Origin>)> =
         kept.iter().map(|((kind, name), value)| ((*kind, name.as_str()), (value, None))).collect();
     for ((kind, name), entry) in &draft.entries {
-        all.insert((*kind, name), (&entry.value, Some(&entry.origin)));
+        all.insert((*kind, name), (&entry.value, entry.origin.as_ref()));
     }
     let shapes = Shapes::compile().map_err(|problem| vec![problem])?;
     let named = Named(all.iter().map(|(key, (value, _))| (*key, *value)).collect());

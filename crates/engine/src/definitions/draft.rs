@@ -5,7 +5,7 @@ use super::node::{Content, Member, Node};
 use super::{shape, yaml};
 use model::request::kind_of;
 use model::{Problem, Registry};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -32,7 +32,8 @@ pub struct Draft {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) value: Value,
-    pub(super) origin: Origin,
+    /// `None`: it came without a file, so it has no lines.
+    pub(super) origin: Option<Origin>,
 }
 
 /// Where a definition was written.
@@ -61,15 +62,18 @@ impl Draft {
     /// that there are not, one definition written twice, sizes past the bounds of this module.
     pub fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let folder = path.canonicalize().map_err(|error| vec![unreadable(path, &error)])?;
-        if !folder.is_dir() {
-            let source = read_file(path, path)?;
-            let mut draft = Self::parse([source])?;
-            draft.folder = folder.parent().map(Path::to_owned);
-            return Ok(draft);
-        }
-        let mut draft = Self::parse(read_folder(path, &folder)?)?;
-        draft.folder = Some(folder);
+        let mut draft = Self::parse(Self::sources(path)?)?;
+        draft.folder = if folder.is_dir() { Some(folder) } else { folder.parent().map(Path::to_owned) };
         Ok(draft)
+    }
+
+    /// The texts that [`Draft::read`] reads there.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn sources(path: &Path) -> Result<Vec<Source>, Vec<Problem>> {
+        let folder = path.canonicalize().map_err(|error| vec![unreadable(path, &error)])?;
+        if folder.is_dir() { read_folder(path, &folder) } else { read_file(path, path).map(|source| vec![source]) }
     }
 
     /// Reads texts.
@@ -97,6 +101,67 @@ impl Draft {
             }
         }
         if problems.is_empty() { Ok(draft) } else { Err(problems) }
+    }
+
+    /// Takes definitions as they are: objects by name, by kind. They have no lines.
+    ///
+    /// # Errors
+    /// Kinds that there are not, kinds that are no objects, and what is nested too deep to be written as a file.
+    pub fn from_values(kinds: Map<String, Value>) -> Result<Self, Vec<Problem>> {
+        let mut draft = Self::default();
+        let mut problems = Vec::new();
+        for (word, names) in kinds {
+            let Some(kind) = Kind::from_word(&word) else {
+                problems.push(kind::unknown(&word).at(word));
+                continue;
+            };
+            let Value::Object(names) = names else {
+                let reason = format!("this is {}, not an object of definitions by name", kind_of(&names));
+                problems.push(Problem::new("wrong_type", reason).at(word));
+                continue;
+            };
+            for (name, value) in names {
+                problems.extend(draft.add(kind, &name, value).err());
+            }
+        }
+        if problems.is_empty() { Ok(draft) } else { Err(problems) }
+    }
+
+    /// Takes one definition as it is.
+    ///
+    /// # Errors
+    /// `yaml_too_deep`: it could not be written as a file.
+    pub fn one(kind: Kind, name: &str, value: Value) -> Result<Self, Problem> {
+        let mut draft = Self::default();
+        draft.add(kind, name, value)?;
+        Ok(draft)
+    }
+
+    fn add(&mut self, kind: Kind, name: &str, value: Value) -> Result<(), Problem> {
+        // Two are the objects of kinds and of names around it.
+        if yaml::depth_of_value(&value) + 2 > yaml::MAX_DEPTH {
+            let reason = format!("lists and objects stand more than {} deep in each other", yaml::MAX_DEPTH);
+            return Err(Problem::new("yaml_too_deep", reason).at(format!("{kind}.{name}")));
+        }
+        self.entries.insert((kind, name.to_owned()), Entry { value, origin: None });
+        Ok(())
+    }
+
+    /// Takes relative file paths from this folder.
+    #[must_use]
+    pub fn in_folder(mut self, folder: PathBuf) -> Self {
+        self.folder = Some(folder);
+        self
+    }
+
+    /// What is defined, by kind and name, as it is written.
+    pub fn values(&self) -> impl Iterator<Item = (Kind, &str, &Value)> {
+        self.entries.iter().map(|((kind, name), entry)| (*kind, name.as_str(), &entry.value))
+    }
+
+    /// Changes definitions before anything is made of them.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = (Kind, &str, &mut Value)> {
+        self.entries.iter_mut().map(|((kind, name), entry)| (*kind, name.as_str(), &mut entry.value))
     }
 
     /// The names that are defined, by kind.
@@ -134,9 +199,10 @@ impl Draft {
                 continue;
             };
             for Member { key: name, line, value: node } in members(&key, value, problems).unwrap_or_default() {
-                let entry = Entry { value: node.to_value(), origin: Origin { file: file.to_owned(), line, node } };
-                if let Some(first) = self.entries.get(&(kind, name.clone())) {
-                    let Origin { file, line: there, .. } = &first.origin;
+                let entry =
+                    Entry { value: node.to_value(), origin: Some(Origin { file: file.to_owned(), line, node }) };
+                let first = self.entries.get(&(kind, name.clone())).and_then(|entry| entry.origin.as_ref());
+                if let Some(Origin { file, line: there, .. }) = first {
                     problems.push(
                         Problem::new("defined_twice", format!("already defined in {file}, line {there}"))
                             .at(format!("{kind}.{name}"))

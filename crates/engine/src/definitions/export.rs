@@ -4,10 +4,13 @@
 //! readers too: what could be taken for anything but a text is quoted, with the escapes of JSON.
 
 use super::check::parse_stored;
-use super::yaml;
-use model::Problem;
+use super::kind::Kind;
+use super::place::naive;
+use super::{keys, shape, yaml};
 use model::definition::Span;
+use model::{Problem, Registry};
 use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 use store::StoredDefinition;
 
 /// Words that YAML 1.1 takes for booleans.
@@ -37,6 +40,38 @@ pub fn export(stored: &[StoredDefinition]) -> Result<String, Vec<Problem>> {
     }
     write_members(&kinds, 0, &mut text);
     Ok(text)
+}
+
+/// Stored definitions as they can be taken elsewhere: files under these folders named relative to them, keys that are
+/// written in the open hidden.
+#[must_use]
+pub fn portable(stored: &[StoredDefinition], folders: &[PathBuf], registry: &Registry) -> Vec<StoredDefinition> {
+    let mut portable = stored.to_vec();
+    for one in &mut portable {
+        let Some(kind) = Kind::from_word(&one.kind) else { continue };
+        let Ok(value) = serde_json::from_str::<Value>(&one.body) else { continue };
+        let mut value = keys::masked(kind, &value);
+        for place in shape::paths(kind, &value, registry) {
+            if let Some(Value::String(path)) = value.pointer_mut(&naive(&place))
+                && let Some(relative) = folders.iter().find_map(|folder| relative(path, folder))
+            {
+                *path = relative;
+            }
+        }
+        one.body = value.to_string();
+    }
+    portable
+}
+
+/// A path from this folder on, where it is in it.
+fn relative(path: &str, folder: &Path) -> Option<String> {
+    let rest = Path::new(path).strip_prefix(folder).ok()?.to_str()?;
+    match rest {
+        "" => Some(".".to_owned()),
+        // It would be taken for a variable that leads to where it likes.
+        rest if rest.starts_with("${") => None,
+        rest => Some(rest.to_owned()),
+    }
 }
 
 fn write_members(members: &Map<String, Value>, indent: usize, out: &mut String) {

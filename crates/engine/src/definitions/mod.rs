@@ -3,22 +3,30 @@
 //! [`Draft::read`] keeps the lines, [`check`] says all that is wrong at once, [`plan`] says what would change, and
 //! [`export`] writes what is stored so that reading it again changes nothing.
 
+mod allowed;
 pub mod builtin;
 mod check;
 mod draft;
 mod export;
+mod keys;
 mod kind;
 mod node;
 mod parts;
+mod place;
 mod plan;
 mod references;
 mod shape;
+mod uses;
 pub mod variables;
 mod yaml;
 
+pub use allowed::Allowed;
 pub use check::{Checked, check, from_stored};
 pub use draft::{Draft, MAX_BYTES, MAX_FILE_BYTES, MAX_FILES, Source};
-pub use export::export;
+pub use export::{export, portable};
+pub use keys::{KEY_MASK, masked};
 pub use kind::Kind;
-pub use plan::{Changed, Difference, Name, Plan, plan};
+pub use place::{Place, locate};
+pub use plan::{Changed, Difference, Name, Plan, compare, plan, plan_deletion};
 pub use shape::MAX_NAME;
+pub use uses::{needed, used_by, uses};

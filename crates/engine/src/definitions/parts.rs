@@ -2,7 +2,10 @@
 //!
 //! Places are relative to the part.
 
-use super::builtin::{ANSWERS, AnswersOptions, INLINE, InlineOptions, NONE, NoneOptions, WEBHOOK, WebhookOptions};
+use super::builtin::{
+    ANSWERS, AnswersOptions, INLINE, InlineOptions, LONGEST_PROXY_WAIT, NONE, NoneOptions, PROXY, ProxyOptions,
+    WEBHOOK, WebhookOptions,
+};
 use super::node::options_of;
 use super::variables;
 use crate::flow::{expected, nothing_to_wait_for};
@@ -26,6 +29,7 @@ pub(super) fn subscriber(part: &Value, registry: &Registry, preflight: Preflight
         INLINE => fits(&schema_of::<InlineOptions>(), &options),
         ANSWERS => fits(&schema_of::<AnswersOptions>(), &options),
         WEBHOOK => webhook(&options),
+        PROXY => proxy(&options),
         _ => vec![unknown(kind, "subscriber", &subscribers(registry), &[("publisher", publishers(registry))])],
     }
 }
@@ -97,6 +101,20 @@ fn webhook(options: &Value) -> Vec<Problem> {
         };
         if name.is_some_and(|name| !is_name(name)) {
             problems.push(Problem::new("header_wrong", "this is no name of a header").at(member));
+        }
+    }
+    problems
+}
+
+fn proxy(options: &Value) -> Vec<Problem> {
+    let mut problems = fits(&schema_of::<ProxyOptions>(), options);
+    if problems.is_empty() {
+        match serde_json::from_value::<ProxyOptions>(options.clone()) {
+            Ok(read) if (1..=LONGEST_PROXY_WAIT.0).contains(&read.timeout.0) => {}
+            Ok(_) => problems.push(
+                Problem::new("wrong_option", format!("a caller waits {LONGEST_PROXY_WAIT} at most")).at("timeout"),
+            ),
+            Err(error) => problems.push(Problem::new("span_wrong", error.to_string()).at("timeout")),
         }
     }
     problems
@@ -241,7 +259,7 @@ pub(super) fn within(place: &str, problems: Vec<Problem>) -> Vec<Problem> {
 }
 
 fn subscribers(registry: &Registry) -> Vec<&'static str> {
-    let own = [INLINE, ANSWERS, WEBHOOK].into_iter();
+    let own = [INLINE, ANSWERS, WEBHOOK, PROXY].into_iter();
     own.chain(registry.sources.keys().copied()).chain(registry.connectors.keys().copied()).collect()
 }
 

@@ -3,10 +3,10 @@
 use super::check::check;
 use super::draft::Draft;
 use super::kind::Kind;
-use super::variables::{Piece, SECRET_FIELDS, pieces};
+use super::{keys, place};
 use model::definition::Definitions;
 use model::{Problem, Registry};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use store::{DefinitionChange, StoredDefinition};
 const SHOWN: usize = 60;
 
 /// What applying a draft would change. Each list is in the order of kinds and names.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// In the draft and not stored.
     pub created: Vec<Name>,
@@ -39,7 +39,7 @@ pub struct Plan {
 }
 
 /// Kind and name of a definition.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     /// Its kind: `routes`.
     pub kind: String,
@@ -48,7 +48,7 @@ pub struct Name {
 }
 
 /// A definition that would change.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     /// Which.
     #[serde(flatten)]
@@ -58,7 +58,7 @@ pub struct Changed {
 }
 
 /// One difference between a stored definition and a draft. Keys written in the open are shown as `***`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Difference {
     /// A member or item that is new.
@@ -103,6 +103,7 @@ pub fn plan(
     prune: bool,
 ) -> Result<Plan, Vec<Problem>> {
     draft.anchor_paths(registry)?;
+    keys::unmask(&mut draft, stored)?;
     let checked = check(&draft, if prune { &[] } else { stored }, registry)?;
     let mut plan = Plan { definitions: checked.definitions, warnings: checked.warnings, ..Plan::default() };
     let mut before: BTreeMap<(&str, &str), &str> =
@@ -119,7 +120,7 @@ pub fn plan(
             }
             Some(body) => {
                 let was = serde_json::from_str(body).unwrap_or(Value::Null);
-                plan.changed.push(Changed { name: named, differences: compare(*kind, was, entry.value.clone()) });
+                plan.changed.push(Changed { name: named, differences: compare(*kind, &was, &entry.value) });
             }
         }
         plan.changes.push(change);
@@ -136,49 +137,55 @@ pub fn plan(
     Ok(plan)
 }
 
-fn compare(kind: Kind, mut from: Value, mut to: Value) -> Vec<Difference> {
-    let mut found = Vec::new();
-    differences("", &from, &to, &mut found);
-    if kind != Kind::HttpClients {
-        return found;
+/// What deleting a definition would change.
+///
+/// # Errors
+/// As [`check`]: what is left must hold together.
+pub fn plan_deletion(
+    kind: Kind,
+    name: &str,
+    stored: &[StoredDefinition],
+    registry: &Registry,
+) -> Result<Plan, Vec<Problem>> {
+    let left: Vec<StoredDefinition> =
+        stored.iter().filter(|one| (one.kind.as_str(), one.name.as_str()) != (kind.as_str(), name)).cloned().collect();
+    let checked = check(&Draft::default(), &left, registry)?;
+    let gone = Name { kind: kind.to_string(), name: name.to_owned() };
+    let mut plan = Plan { definitions: checked.definitions, warnings: checked.warnings, ..Plan::default() };
+    if left.len() < stored.len() {
+        plan.changes.push(DefinitionChange { kind: gone.kind.clone(), name: gone.name.clone(), body: None });
+        plan.deleted.push(gone);
     }
+    plan.left_alone = left.into_iter().map(|one| Name { kind: one.kind, name: one.name }).collect();
+    Ok(plan)
+}
+
+/// What differs between two values of one definition, in the order written. Keys written in the open are shown as `***`.
+#[must_use]
+pub fn compare(kind: Kind, from: &Value, to: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    differences("", from, to, &mut found);
     // Compared with the keys and shown without them.
-    hide_keys(&mut from);
-    hide_keys(&mut to);
+    let (hidden_from, hidden_to) = (keys::masked(kind, from), keys::masked(kind, to));
+    let hide = |place: &str, shown: &mut Value, hidden: &Value| {
+        if keys::is_around_key(kind, place)
+            && let Some(value) = hidden.pointer(&place::naive(place))
+        {
+            *shown = value.clone();
+        }
+    };
     for difference in &mut found {
         match difference {
-            Difference::Added { place, to: shown } => hide(place, shown, &to),
-            Difference::Removed { place, from: shown } => hide(place, shown, &from),
-            Difference::Changed { place, from: was, to: will } => {
-                hide(place, was, &from);
-                hide(place, will, &to);
+            Difference::Added { place, to } => hide(place, to, &hidden_to),
+            Difference::Removed { place, from } => hide(place, from, &hidden_from),
+            Difference::Changed { place, from, to } => {
+                hide(place, from, &hidden_from);
+                hide(place, to, &hidden_to);
             }
             Difference::Reordered { .. } => {}
         }
     }
     found
-}
-
-fn hide(place: &str, shown: &mut Value, hidden: &Value) {
-    if place.is_empty() {
-        *shown = hidden.clone();
-    } else if let Some(value) = hidden.get(place) {
-        *shown = value.clone();
-    }
-}
-
-/// Puts `***` in the place of every key that is not a reference alone.
-fn hide_keys(client: &mut Value) {
-    let is_reference = |text: &str| {
-        pieces(text).is_ok_and(|pieces| matches!(pieces.as_slice(), [Piece::Variable(_) | Piece::Secret(_)]))
-    };
-    for field in SECRET_FIELDS {
-        if let Some(value) = client.get_mut(field)
-            && !value.as_str().is_some_and(is_reference)
-        {
-            *value = Value::from("***");
-        }
-    }
 }
 
 fn differences(place: &str, from: &Value, to: &Value, found: &mut Vec<Difference>) {

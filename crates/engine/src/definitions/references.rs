@@ -1,6 +1,6 @@
 //! What definitions say of each other: names that must exist, and routes that feed themselves.
 
-use super::builtin::{ANSWERS, WEBHOOK};
+use super::builtin::{ANSWERS, PROXY, WEBHOOK};
 use super::kind::Kind;
 use super::node::options_of;
 use model::http::Preflight;
@@ -74,6 +74,7 @@ impl<'a> Named<'a> {
         let reason = match kind {
             ANSWERS => "it listens to the answers of a route",
             WEBHOOK => "others send to it",
+            PROXY => "others call it",
             _ => return None,
         };
         Some(Problem::new("incoming_not_runnable", reason).at("run").hint("schedule an incoming that fetches its data"))
@@ -200,7 +201,7 @@ fn text<'a>(object: &'a Value, member: &str) -> Option<&'a str> {
 }
 
 /// Where a definition has transformers, and whether they may write to storages: only with what is then committed.
-fn transformers_of(kind: Kind) -> &'static [(&'static str, bool)] {
+pub(super) fn transformers_of(kind: Kind) -> &'static [(&'static str, bool)] {
     match kind {
         Kind::Incoming => &[("transformers", true), ("subscriber.input_transformers", false)],
         Kind::Routes => &[("transformers", true)],

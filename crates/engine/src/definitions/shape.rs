@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The members of a webhook that are secret.
-const WEBHOOK_SECRETS: [&str; 2] = ["subscriber.signing_secret", "subscriber.token"];
+pub(super) const WEBHOOK_SECRETS: [&str; 2] = ["subscriber.signing_secret", "subscriber.token"];
 /// The longest name, in letters.
 pub const MAX_NAME: usize = 100;
 

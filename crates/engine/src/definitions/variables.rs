@@ -10,6 +10,7 @@ use model::definition::{Definitions, Part};
 use model::{Problem, Registry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use store::Declared;
 
 /// The members of an HTTP client that are secret: the only ones in which `${secret:NAME}` may stand.
 pub const SECRET_FIELDS: [&str; 3] = ["api_key", "admin_key", "user_key"];
@@ -22,6 +23,31 @@ pub trait Variables: Send + Sync {
     fn variable(&self, name: &str) -> Option<String>;
     /// The value of a secret.
     fn secret(&self, name: &str) -> Option<SecretString>;
+}
+
+/// Declared variables before all others.
+pub struct WithDeclared<'a> {
+    /// Those that were declared.
+    pub declared: &'a [Declared],
+    /// Where everything else gets its values.
+    pub otherwise: &'a dyn Variables,
+}
+
+impl std::fmt::Debug for WithDeclared<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WithDeclared").field("declared", &self.declared).finish_non_exhaustive()
+    }
+}
+
+impl Variables for WithDeclared<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        let declared = self.declared.iter().find(|one| one.name == name);
+        declared.and_then(|one| one.value.clone()).or_else(|| self.otherwise.variable(name))
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.otherwise.secret(name)
+    }
 }
 
 /// Replaces the variables in a setting that is not secret.
@@ -152,7 +178,9 @@ pub(super) fn misplaced(name: &str) -> Problem {
         .hint(format!("a secret may stand only in {} of an HTTP client", SECRET_FIELDS.join(", ")))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a variable can be called so.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }

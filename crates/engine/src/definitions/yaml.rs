@@ -195,6 +195,15 @@ impl Reader {
     }
 }
 
+/// How deep lists and objects stand in each other.
+pub(super) fn depth_of_value(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth_of_value).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth_of_value).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
 fn depth_of(node: &Node) -> usize {
     match &node.content {
         Content::Scalar(_) => 0,

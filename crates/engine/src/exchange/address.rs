@@ -2,6 +2,7 @@
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 /// Whether an address lies outside the public internet: loopback, private, link-local, shared, documentation,
 /// multicast and reserved ranges, and IPv6 forms that carry such an IPv4 address (IANA special-purpose registries).
@@ -51,15 +52,36 @@ fn is_private_v6(v6: Ipv6Addr) -> bool {
     }
 }
 
-/// Looks names up with the system's resolver and keeps only public addresses. What it returns is what is dialled, so
-/// there is no second look-up that could answer differently.
-#[derive(Debug)]
-pub(super) struct PublicOnly;
+/// Looks names up.
+pub(super) trait Lookup: Send + Sync + 'static {
+    /// The addresses of a name.
+    fn find(&self, name: &str) -> impl Future<Output = std::io::Result<Vec<SocketAddr>>> + Send;
+}
 
-impl Resolve for PublicOnly {
+/// The resolver of the system.
+pub(super) struct System;
+
+impl Lookup for System {
+    async fn find(&self, name: &str) -> std::io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+    }
+}
+
+/// Looks names up and keeps only public addresses. What it returns is what is dialled, so there is no second look-up
+/// that could answer differently.
+pub(super) struct PublicOnly<L>(Arc<L>);
+
+impl<L> PublicOnly<L> {
+    pub(super) fn of(lookup: L) -> Self {
+        Self(Arc::new(lookup))
+    }
+}
+
+impl<L: Lookup> Resolve for PublicOnly<L> {
     fn resolve(&self, name: Name) -> Resolving {
+        let lookup = self.0.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = lookup.find(name.as_str()).await?;
             let public: Vec<SocketAddr> = found.into_iter().filter(|address| !is_private(address.ip())).collect();
             if public.is_empty() {
                 return Err(PrivateAddress(name.as_str().to_owned()).into());

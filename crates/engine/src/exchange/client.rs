@@ -1,6 +1,6 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
-use super::address::{PrivateAddress, PublicOnly, is_private};
+use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private};
 use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
@@ -8,6 +8,7 @@ use super::live::Page;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
+use model::http::Preflight;
 use model::{Credential, Evidence, HttpAnswer, HttpRequest, Millis, Operation, Problem};
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -96,6 +97,7 @@ pub struct Client {
     request_id_header: Option<HeaderName>,
     gate: Arc<Gate>,
     parallel: u32,
+    preflight: Preflight,
 }
 
 impl std::fmt::Debug for Client {
@@ -122,7 +124,7 @@ impl Client {
             name: name.to_owned(),
             base: url.as_str().trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
-            http: build(definition)?,
+            http: build(definition, System)?,
             keys,
             key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
@@ -133,6 +135,7 @@ impl Client {
             request_id_header,
             gate,
             parallel: definition.limits.parallel,
+            preflight: definition.preflight,
         })
     }
 
@@ -158,6 +161,12 @@ impl Client {
     #[must_use]
     pub fn parallel(&self) -> u32 {
         self.parallel
+    }
+
+    /// What happens to a request that does not fit the operation's schema.
+    #[must_use]
+    pub fn preflight(&self) -> Preflight {
+        self.preflight
     }
 
     /// Whether there is a key of that kind.
@@ -358,7 +367,7 @@ fn attach(built: &mut reqwest::Request, written: Written) {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]
-fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
+pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
     let timeouts = definition.timeouts;
     let mut builder = reqwest::Client::builder()
         .connect_timeout(span(timeouts.connect.0))
@@ -372,7 +381,7 @@ fn build(definition: &HttpClient) -> Result<reqwest::Client, Problem> {
         .tcp_nodelay(true)
         .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")));
     if !definition.allow_private_addresses {
-        builder = builder.dns_resolver(Arc::new(PublicOnly));
+        builder = builder.dns_resolver(Arc::new(PublicOnly::of(lookup)));
     }
     builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
 }

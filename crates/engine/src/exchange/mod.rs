@@ -4,6 +4,8 @@
 //! repeats, redirects or asks a proxy of the environment.
 
 mod address;
+#[cfg(test)]
+mod address_tests;
 mod body;
 mod client;
 mod form;

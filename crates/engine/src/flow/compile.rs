@@ -1,10 +1,11 @@
 //! From definitions to flows.
 
 use super::{
-    Expect, Feed, Flows, HttpPull, HttpPush, Listener, PullFlow, PullSource, PushFlow, PushTarget, Wait, Webhook,
+    Call, Expect, Feed, Flows, HttpPull, HttpPush, Listener, Proxy, PullFlow, PullSource, PushFlow, PushTarget, Wait,
+    Webhook,
 };
 use crate::decide::Policy;
-use crate::definitions::builtin::{AnswersOptions, InlineOptions};
+use crate::definitions::builtin::{AnswersOptions, InlineOptions, PROXY};
 use crate::definitions::variables::{Variables, resolve, resolve_secret};
 use crate::exchange::{Client, Gate, Keys};
 use crate::schedule::Scheduled;
@@ -51,23 +52,26 @@ impl std::fmt::Debug for Parts<'_> {
 pub fn compile(parts: &Parts<'_>) -> Result<Flows, Vec<Problem>> {
     let mut compiler = Compiler { parts, problems: Vec::new(), clients: BTreeMap::new() };
     compiler.clients();
-    let pulls = compiler.pulls();
-    let pushes = compiler.pushes();
+    let mut pulls = compiler.pulls();
+    let mut pushes = compiler.pushes();
     let listeners = compiler.listeners(&pulls);
     if !compiler.problems.is_empty() {
         return Err(compiler.problems);
     }
     let schedules = compiler.schedules()?;
+    compiler.calls(&mut pulls, &mut pushes)?;
+    let calls =
+        parts.lanes.keys().filter(|(kind, name)| *kind == TaskKind::Push && Call::of_lane(name).is_some()).count();
     let clients = compiler.clients;
     let storages = parts.definitions.storages.iter();
     let storages = storages.map(|(name, storage)| (name.clone(), storage.ttl.map(|ttl| ttl.0))).collect();
-    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, storages })
+    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, calls, storages })
 }
 
-struct Compiler<'a> {
-    parts: &'a Parts<'a>,
+pub(super) struct Compiler<'a> {
+    pub(super) parts: &'a Parts<'a>,
     problems: Vec<Problem>,
-    clients: BTreeMap<String, Arc<Client>>,
+    pub(super) clients: BTreeMap<String, Arc<Client>>,
 }
 
 impl Compiler<'_> {
@@ -104,7 +108,9 @@ impl Compiler<'_> {
             chain: self.chain(&incoming.transformers).map_err(|problems| within("transformers", problems))?,
             feeds: self.feeds(name)?,
             retry: incoming.retry,
-            real_time: incoming.subscriber.options.get("real_time") == Some(&Value::Bool(true)),
+            // Whoever calls waits.
+            real_time: incoming.subscriber.kind == PROXY
+                || incoming.subscriber.options.get("real_time") == Some(&Value::Bool(true)),
         })
     }
 
@@ -121,7 +127,7 @@ impl Compiler<'_> {
                     .transpose()
                     .map_err(|problem: Problem| vec![problem.at(format!("routes.{name}.order_by"))])?;
                 let delay = route.delay.map_or(0, |delay| delay.0);
-                Ok(Feed { lane: self.lane(TaskKind::Push, name)?, chain, order_by, delay })
+                Ok(Feed { lane: self.lane(TaskKind::Push, name)?, route: name.clone(), chain, order_by, delay })
             })
             .collect()
     }
@@ -130,6 +136,7 @@ impl Compiler<'_> {
         match part.kind.as_str() {
             "inline" => Ok(PullSource::Inline(read::<InlineOptions>(part)?.payloads)),
             "answers" => Ok(PullSource::Answers),
+            "proxy" => Ok(PullSource::Proxy(Proxy::new(&read(part)?))),
             "webhook" => Ok(PullSource::Webhook(Box::new(Webhook::new(&read(part)?, self.parts.variables)))),
             kind => {
                 if let Some(driver) = self.parts.registry.sources.get(kind) {
@@ -285,11 +292,11 @@ impl Compiler<'_> {
         }
     }
 
-    fn chain(&self, parts: &[Part]) -> Result<Chain, Vec<Problem>> {
+    pub(super) fn chain(&self, parts: &[Part]) -> Result<Chain, Vec<Problem>> {
         Chain::compile(parts, self.parts.registry)
     }
 
-    fn lane(&self, kind: TaskKind, name: &str) -> Result<LaneId, Vec<Problem>> {
+    pub(super) fn lane(&self, kind: TaskKind, name: &str) -> Result<LaneId, Vec<Problem>> {
         self.parts.lanes.get(&(kind, name.to_owned())).copied().ok_or_else(|| {
             vec![Problem::new("reference_unknown", format!("there is no {} lane \"{name}\"", kind.as_str()))]
         })

@@ -2,13 +2,17 @@
 //!
 //! Everything that can be wrong with a definition is found here or before; at run time only data can be wrong.
 
+mod call;
 mod compile;
+mod proxy;
 mod pull;
 mod push;
 mod webhook;
 
+pub use call::Call;
 pub use compile::{Parts, compile, open_client};
 pub(crate) use compile::{expected, nothing_to_wait_for};
+pub use proxy::Proxy;
 pub use pull::{Fed, Feed, HttpPull, Listener, PullFlow, PullSource};
 pub(crate) use push::single;
 pub use push::{Expect, HttpPush, PushFlow, PushTarget, Refused, Wait};
@@ -36,6 +40,8 @@ pub struct Flows {
     pub clients: BTreeMap<String, Arc<Client>>,
     /// What runs by itself.
     pub schedules: Vec<Scheduled>,
+    /// How many operations were ever called by themselves, each with lanes of its own.
+    pub calls: usize,
     /// How long storages keep their entries, by name; `None`: for ever.
     pub storages: BTreeMap<String, Option<Millis>>,
 }

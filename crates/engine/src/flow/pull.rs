@@ -1,6 +1,6 @@
 //! The way in: source, transformers, the routes that are fed.
 
-use super::Webhook;
+use super::{Proxy, Webhook};
 use crate::definitions::builtin::On;
 use crate::exchange::Client;
 use crate::transformers::path::Path;
@@ -39,6 +39,10 @@ pub enum PullSource {
     Answers,
     /// Others send: nothing to pull, each event comes as a pull task with its payload.
     Webhook(Box<Webhook>),
+    /// Others call and wait for the answer: nothing to pull, each call comes as a pull task with its payload.
+    Proxy(Proxy),
+    /// People call an operation: nothing to pull, each call comes as a pull task with its request.
+    Call,
     /// A driver: a file.
     Driver(Arc<dyn Source>),
     /// A call.
@@ -71,6 +75,8 @@ pub struct HttpPull {
 pub struct Feed {
     /// Lane of the route.
     pub lane: LaneId,
+    /// Name of the route.
+    pub route: String,
     /// The route's transformers.
     pub chain: Chain,
     /// Where the key is that tasks keep their order by.
@@ -126,22 +132,61 @@ impl PullFlow {
         self.uses_storages() || self.feeds.iter().any(|feed| feed.order_by.is_some())
     }
 
-    /// Sends one payload through the incoming's and every route's transformers: which payloads go into which lane.
+    /// Whether anything changes payloads on their way.
+    #[must_use]
+    pub fn has_transformers(&self) -> bool {
+        !self.chain.is_empty() || self.feeds.iter().any(|feed| !feed.chain.is_empty())
+    }
+
+    /// Whether its data comes by itself, so that there is nothing to pull.
+    #[must_use]
+    pub fn is_fed(&self) -> bool {
+        matches!(self.source, PullSource::Answers | PullSource::Webhook(_) | PullSource::Proxy(_) | PullSource::Call)
+    }
+
+    /// Sends one payload through the incoming's and every route's transformers: which payloads go into which lane. With
+    /// `only` through those of one route: somebody waits for one answer, so one payload may come of it.
     ///
     /// # Errors
     /// The first problem; then nothing of this payload goes anywhere.
-    pub fn feed(&self, payload: Value, context: &mut TransformContext) -> Result<Vec<Fed>, Problem> {
+    pub fn feed(
+        &self,
+        payload: Value,
+        only: Option<&str>,
+        context: &mut TransformContext,
+    ) -> Result<Vec<Fed>, Problem> {
         let taken = self
             .chain
             .apply(payload, context)
             .map_err(|problem| problem.within(&format!("incoming.{}.transformers", self.name)))?;
         let mut out = Vec::with_capacity(taken.len() * self.feeds.len());
+        if let Some(route) = only {
+            return self.feed_one(taken, route, context);
+        }
         for payload in taken {
             let Some((last, others)) = self.feeds.split_last() else { continue };
             for feed in others {
                 feed.apply(payload.clone(), context, &mut out)?;
             }
             last.apply(payload, context, &mut out)?;
+        }
+        Ok(out)
+    }
+}
+
+impl PullFlow {
+    fn feed_one(&self, taken: Vec<Value>, route: &str, context: &mut TransformContext) -> Result<Vec<Fed>, Problem> {
+        let feed = self.feeds.iter().find(|feed| feed.route == route).ok_or_else(|| {
+            Problem::new("reference_unknown", format!("there is no route \"{route}\" on {}", self.name))
+        })?;
+        let mut out = Vec::new();
+        for payload in taken {
+            feed.apply(payload, context, &mut out)?;
+        }
+        if out.len() > 1 {
+            let reason =
+                format!("the transformers made {} payloads of one, and somebody waits for one answer", out.len());
+            return Err(Problem::new("proxy_fan_out", reason).at(format!("routes.{route}")));
         }
         Ok(out)
     }

@@ -13,6 +13,22 @@ pub const MAX_PAYLOADS: usize = 100_000;
 /// The most bytes, about, that all payloads of one may have together.
 pub const MAX_BYTES: usize = 256 << 20;
 
+/// Looks on while a payload goes from transformer to transformer.
+pub trait Watch {
+    /// The transformer at this place is about to get these.
+    fn before(&mut self, at: usize, payloads: &[Value]);
+    /// It made these.
+    fn after(&mut self, at: usize, payloads: &[Value]);
+}
+
+/// Nobody looks on.
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn before(&mut self, _: usize, _: &[Value]) {}
+    fn after(&mut self, _: usize, _: &[Value]) {}
+}
+
 /// A list of transformers, ready to run: what one makes, the next one takes.
 pub struct Chain {
     transforms: Vec<Box<dyn Transform>>,
@@ -58,12 +74,27 @@ impl Chain {
     /// `too_many_payloads` and `payloads_too_large` where one payload became too much, `transformer_panicked` where a
     /// transformer is broken.
     pub fn apply(&self, payload: Value, context: &mut TransformContext) -> Result<Vec<Value>, Problem> {
+        self.apply_watched(payload, context, &mut Unwatched)
+    }
+
+    /// As [`Chain::apply`], while somebody looks on. Where a transformer fails, nothing is seen after it.
+    ///
+    /// # Errors
+    /// As [`Chain::apply`].
+    pub fn apply_watched(
+        &self,
+        payload: Value,
+        context: &mut TransformContext,
+        watch: &mut impl Watch,
+    ) -> Result<Vec<Value>, Problem> {
         let at = Cell::new(0);
         let run = AssertUnwindSafe(|| {
             let mut payloads = vec![payload];
             for (index, transform) in self.transforms.iter().enumerate() {
                 at.set(index);
+                watch.before(index, &payloads);
                 payloads = step(&**transform, payloads, context)?;
+                watch.after(index, &payloads);
             }
             Ok(payloads)
         });

@@ -29,7 +29,7 @@ use model::Transformer;
 use options::part;
 use std::sync::Arc;
 
-pub use chain::{Chain, MAX_BYTES, MAX_PAYLOADS};
+pub use chain::{Chain, MAX_BYTES, MAX_PAYLOADS, Watch};
 pub use jq::Condition;
 
 /// Every transformer.

@@ -2,7 +2,7 @@
 
 use super::conclude::Ended;
 use super::http_lane::joined;
-use crate::flow::{Expect, Flows, PushTarget, single};
+use crate::flow::{Expect, Flows, PushFlow, PushTarget, single};
 use bytes::Bytes;
 use model::{Evidence, Problem, Request, TransformContext};
 use serde::{Deserialize, Serialize};
@@ -60,28 +60,32 @@ pub fn from_answer(story: &TaskStory) -> Result<Bytes, Problem> {
 /// stays with its attempt.
 pub(super) fn shape(flows: &Flows, ended: &mut Ended, context: &mut TransformContext) {
     let Some(flow) = flows.pushes.get(&ended.claim.lane).filter(|_| ended.next == Next::Finished) else { return };
-    let PushTarget::Http(push) = &flow.target else { return };
-    let place = |member: &str| format!("{PUBLISHER}{}.publisher.{member}", flow.outgoing);
     let mark = context.storages.mark();
+    let (answer, problem) = shaped(flow, std::mem::take(&mut ended.answer), context);
+    ended.answer = answer;
+    if let Some(problem) = problem {
+        context.storages.back_to(mark);
+        fail(ended, problem);
+    }
+}
+
+/// What a publisher makes of an answer, and what is wrong with it: a transformer's problem, or `answer_unexpected`.
+pub(super) fn shaped(flow: &PushFlow, answer: Value, context: &mut TransformContext) -> (Value, Option<Problem>) {
+    let PushTarget::Http(push) = &flow.target else { return (answer, None) };
+    let place = |member: &str| format!("{PUBLISHER}{}.publisher.{member}", flow.outgoing);
+    let mut answer = answer;
     if !push.answer_chain.is_empty() {
-        let answer = std::mem::take(&mut ended.answer);
         match single(&push.answer_chain, answer, context, || place("answer_transformers")) {
-            Ok(answer) => ended.answer = answer.unwrap_or_default(),
-            Err(problem) => {
-                context.storages.back_to(mark);
-                return fail(ended, problem);
-            }
+            Ok(changed) => answer = changed.unwrap_or_default(),
+            Err(problem) => return (Value::Null, Some(problem)),
         }
     }
-    if let Some(Expect { checker }) = &push.expect {
-        let problems = checker.problems(&ended.answer);
-        if !problems.is_empty() {
-            context.storages.back_to(mark);
-            let joined = joined(problems);
-            let reason = format!("the answer is not as expected: {joined}");
-            fail(ended, Problem::new("answer_unexpected", reason).at(place("expect")));
-        }
-    }
+    let problems = push.expect.as_ref().map(|Expect { checker }| checker.problems(&answer)).unwrap_or_default();
+    let problem = (!problems.is_empty()).then(|| {
+        let reason = format!("the answer is not as expected: {}", joined(problems));
+        Problem::new("answer_unexpected", reason).at(place("expect"))
+    });
+    (answer, problem)
 }
 
 fn fail(ended: &mut Ended, problem: Problem) {

@@ -44,7 +44,7 @@ pub(super) fn conclude(flows: &Flows, ended: Ended, context: &mut TransformConte
             while let Some(listener) = wanted.next() {
                 // The last one gets the tree itself: most routes have one listener, and a copy is dear.
                 let own = if wanted.peek().is_some() { report.clone() } else { std::mem::take(&mut report) };
-                new_tasks.extend(fed(&listener.pull, own, &claim, context));
+                new_tasks.extend(fed(&listener.pull, own, None, &claim, context));
             }
         }
     }
@@ -86,15 +86,20 @@ fn report_of(
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The push tasks that one payload becomes; where its transformers fail, a failed pull task that keeps it.
-/// Then it leaves nothing behind in storages.
-pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, context: &mut TransformContext) -> Vec<NewTask> {
+/// The push tasks that one payload becomes, on this route `only` where it names one; where its transformers fail, a
+/// failed pull task that keeps it. Then it leaves nothing behind in storages.
+pub(super) fn fed(
+    flow: &PullFlow,
+    payload: Value,
+    only: Option<&str>,
+    source: &Claim,
+    context: &mut TransformContext,
+) -> Vec<NewTask> {
     let now = context.now;
     let mark = context.storages.mark();
     // A failure is rare, and only then the payload is needed again.
-    let kept =
-        (!flow.chain.is_empty() || flow.feeds.iter().any(|feed| !feed.chain.is_empty())).then(|| payload.clone());
-    match flow.feed(payload, context) {
+    let kept = (flow.has_transformers() || only.is_some()).then(|| payload.clone());
+    match flow.feed(payload, only, context) {
         Ok(payloads) => payloads
             .into_iter()
             .map(|fed| NewTask {
@@ -106,7 +111,10 @@ pub(super) fn fed(flow: &PullFlow, payload: Value, source: &Claim, context: &mut
             .collect(),
         Err(problem) => {
             context.storages.back_to(mark);
-            let payload = json!({ "payload": kept.unwrap_or_default() });
+            let mut payload = json!({ "payload": kept.unwrap_or_default() });
+            if let Some(route) = only {
+                payload["route"] = route.into();
+            }
             let failed = made_from(source, flow.lane, TaskState::Failed, payload.to_string().into(), now);
             vec![NewTask { problem: Some(problem), ..failed }]
         }

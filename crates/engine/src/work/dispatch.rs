@@ -379,7 +379,7 @@ fn capacity(flows: &Flows, lane: LaneId) -> usize {
     match flows.pushes.get(&lane) {
         None => match flows.pulls.get(&lane).map(|flow| &flow.source) {
             // Events do not wait for each other, unless they were begun so.
-            Some(PullSource::Webhook(_)) => AHEAD,
+            Some(PullSource::Webhook(_) | PullSource::Proxy(_) | PullSource::Call) => AHEAD,
             // Pages of one incoming follow each other.
             _ => 1,
         },

@@ -8,6 +8,7 @@
 
 mod admission;
 mod answered;
+pub mod asked;
 mod conclude;
 mod dispatch;
 mod driver_lane;
@@ -20,7 +21,7 @@ mod present;
 mod pull_lane;
 mod repeat;
 mod settle;
-mod storages;
+pub(crate) mod storages;
 mod take_over;
 mod wait;
 

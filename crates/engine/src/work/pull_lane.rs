@@ -39,6 +39,8 @@ struct Ask {
     /// This payload instead of a pull: one whose transformers failed before.
     #[serde(default, deserialize_with = "present")]
     payload: Option<Value>,
+    /// Feeds this route alone with it.
+    route: Option<String>,
 }
 
 fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
@@ -63,6 +65,8 @@ struct Left {
 pub(super) struct Step {
     end: AttemptEnd,
     payloads: Vec<Value>,
+    /// They feed this route alone.
+    only: Option<String>,
     /// What was left out, each a failed task.
     left_out: Vec<Problem>,
     /// Cursor to be set with the page.
@@ -136,7 +140,7 @@ impl PullLane {
         let limit = ask.limit.into_iter().chain(own).min();
         let room = limit.map(|limit| limit.saturating_sub(left.taken));
         if let Some(payload) = ask.payload {
-            return Ok(Some(self.whole(claim, vec![payload])));
+            return Ok(Some(Step { only: ask.route, ..self.whole(claim, vec![payload]) }));
         }
         if room == Some(0) {
             return Ok(Some(self.whole(claim, Vec::new())));
@@ -146,7 +150,7 @@ impl PullLane {
                 let most = room.map_or(usize::MAX, |room| usize::try_from(room).unwrap_or(usize::MAX));
                 Ok(Some(self.whole(claim, payloads.iter().take(most).cloned().collect())))
             }
-            PullSource::Answers | PullSource::Webhook(_) => {
+            PullSource::Answers | PullSource::Webhook(_) | PullSource::Proxy(_) | PullSource::Call => {
                 let problem =
                     Problem::new("incoming_not_runnable", "there is nothing to pull: its data comes by itself");
                 Err(self.refused(claim, problem))
@@ -178,6 +182,7 @@ impl PullLane {
         Ok(Step {
             end: plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, warned),
             payloads: page.payloads,
+            only: None,
             left_out,
             cursor: page.cursor.map(|cursor| (self.flow.lane, Some(Bytes::from(cursor.to_string())))),
             left: more.then_some(Left { taken, pages: left.pages + 1, request: None }),
@@ -320,13 +325,13 @@ impl PullLane {
         let taken = left.taken + payloads.len() as u64;
         let full = room.is_some_and(|room| payloads.len() as u64 >= room);
         let left = next.filter(|_| !full).map(|request| Left { taken, pages: left.pages + 1, request: Some(request) });
-        Ok(Step { end, payloads, left_out: Vec::new(), cursor, left, wait_until: None })
+        Ok(Step { end, payloads, only: None, left_out: Vec::new(), cursor, left, wait_until: None })
     }
 
     /// A step that needs nothing from outside and leaves nothing to do.
     fn whole(&self, claim: &Claim, payloads: Vec<Value>) -> Step {
         let end = plain_end(claim.token.attempt, self.shared.now(), Evidence::Answered, None);
-        Step { end, payloads, left_out: Vec::new(), cursor: None, left: None, wait_until: None }
+        Step { end, payloads, only: None, left_out: Vec::new(), cursor: None, left: None, wait_until: None }
     }
 
     /// The pull waits until the day's limit begins anew, and says so.
@@ -337,6 +342,7 @@ impl PullLane {
         Step {
             end,
             payloads: Vec::new(),
+            only: None,
             left_out: Vec::new(),
             cursor: None,
             left: Some(left),
@@ -408,10 +414,10 @@ pub(super) fn taken_in(
     context: &mut TransformContext,
 ) -> Finish {
     let now = context.now;
-    let Step { end, payloads, left_out: problems, cursor, left, wait_until } = step;
+    let Step { end, payloads, only, left_out: problems, cursor, left, wait_until } = step;
     let mut new_tasks = Vec::with_capacity(payloads.len() + problems.len());
     for payload in payloads {
-        new_tasks.extend(fed(flow, payload, claim, context));
+        new_tasks.extend(fed(flow, payload, only.as_deref(), claim, context));
     }
     new_tasks.extend(problems.into_iter().map(|problem| left_out(flow.lane, problem, claim, now)));
     let resume = left.as_ref().and_then(|left| serde_json::to_vec(left).ok()).map(Bytes::from);

@@ -188,5 +188,6 @@ fn go_on(shared: &Shared, over: &[Follows]) {
     fed.into_iter().for_each(|lane| shared.heat(lane));
     let mut done: BTreeMap<LaneId, usize> = BTreeMap::new();
     over.iter().for_each(|follows| *done.entry(follows.lane).or_default() += 1);
+    shared.parts.standing.ended(done.keys().copied());
     done.into_iter().for_each(|(lane, count)| shared.release(lane, count));
 }

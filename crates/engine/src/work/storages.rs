@@ -25,7 +25,7 @@ pub(super) async fn with_storages<T: Send + 'static>(
 ///
 /// # Errors
 /// What `fetch` says.
-pub(super) async fn known<T: Send + 'static, F: Future<Output = Result<Vec<Option<Entry>>, StoreError>>>(
+pub(crate) async fn known<T: Send + 'static, F: Future<Output = Result<Vec<Option<Entry>>, StoreError>>>(
     now: Millis,
     work: impl Fn(&mut TransformContext) -> T + Send + Sync + 'static,
     fetch: impl Fn(Vec<EntryKey>) -> F,

@@ -4,6 +4,7 @@
 mod bad;
 mod fake;
 mod files;
+mod network;
 mod plans;
 mod round_trip;
 mod variables;

@@ -15,7 +15,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use std::collections::HashMap;
 
-const ACTIVITY: &str = "SELECT id, kind, phase, who, origin, wish, below, total, done, refused, problems, problem, result,
+const ACTIVITY: &str =
+    "SELECT id, kind, phase, who, origin, wish, below, total, done, refused, problems, problem, result,
     created_at, changed_at, worked_ms, ended_at FROM activity";
 
 #[async_trait]
@@ -33,9 +34,7 @@ impl Activities for PostgresStore {
     }
 
     async fn turn_activity(&self, id: i64, to: Phase, audit: AuditEntry) -> Result<Option<bool>, StoreError> {
-        self.server
-            .write((id, to, audit), |write, (id, to, audit)| Box::pin(turn(write.db(), *id, *to, audit)))
-            .await
+        self.server.write((id, to, audit), |write, (id, to, audit)| Box::pin(turn(write.db(), *id, *to, audit))).await
     }
 
     async fn hold_activity(&self, holder: Holder, all: bool) -> Result<Option<Activity>, StoreError> {
@@ -156,14 +155,16 @@ async fn advance(write: &mut Write, slice: &Slice) -> Result<bool, Fault> {
     .await?;
     let Some(end) = &slice.end else { return Ok(true) };
     let phase = if end.problem.is_some() { Phase::Failed } else { Phase::Done };
-    sqlx::query("UPDATE activity SET phase = $2, problem = $3, result = $4, ended_at = $5, holder = NULL WHERE id = $1")
-        .bind(slice.activity)
-        .bind(phase.as_str())
-        .bind(end.problem.as_ref().map(problem_text).transpose()?)
-        .bind(&end.result)
-        .bind(slice.holder.now)
-        .execute(write.db())
-        .await?;
+    sqlx::query(
+        "UPDATE activity SET phase = $2, problem = $3, result = $4, ended_at = $5, holder = NULL WHERE id = $1",
+    )
+    .bind(slice.activity)
+    .bind(phase.as_str())
+    .bind(end.problem.as_ref().map(problem_text).transpose()?)
+    .bind(&end.result)
+    .bind(slice.holder.now)
+    .execute(write.db())
+    .await?;
     people::record(write.db(), std::slice::from_ref(&end.audit)).await?;
     Ok(true)
 }

@@ -25,13 +25,15 @@ impl KeptAnswers for PostgresStore {
 
 /// Takes a key, where it is free. Whoever takes the same one meanwhile waits for our commit, and then sees it.
 async fn take(db: &mut PgConnection, call: &KeyedCall) -> Result<Known, Fault> {
-    sqlx::query("DELETE FROM kept_answer WHERE key = $2 AND at <= $1 OR key IN
-                     (SELECT key FROM kept_answer WHERE at <= $1 ORDER BY at LIMIT $3 FOR UPDATE SKIP LOCKED)")
-        .bind(call.at - KEPT_FOR)
-        .bind(&call.key[..])
-        .bind(i64::from(FORGOTTEN))
-        .execute(&mut *db)
-        .await?;
+    sqlx::query(
+        "DELETE FROM kept_answer WHERE key = $2 AND at <= $1 OR key IN
+                     (SELECT key FROM kept_answer WHERE at <= $1 ORDER BY at LIMIT $3 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(call.at - KEPT_FOR)
+    .bind(&call.key[..])
+    .bind(i64::from(FORGOTTEN))
+    .execute(&mut *db)
+    .await?;
     let taken = sqlx::query(
         "INSERT INTO kept_answer (key, asked, who, at) SELECT $1, $2, $3, $4
          WHERE (SELECT count(*) FROM kept_answer WHERE who = $3) < $5 ON CONFLICT DO NOTHING",

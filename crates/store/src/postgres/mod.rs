@@ -5,7 +5,6 @@ mod claims;
 mod connect;
 pub(crate) mod copy;
 mod decisions;
-mod definitions;
 mod drawn;
 mod ends;
 mod engines;
@@ -17,10 +16,14 @@ mod order;
 mod people;
 mod prune;
 mod queries;
+mod revisions;
 mod rows;
+mod runs;
 mod schedules;
 mod search;
 mod server;
+mod settings;
+mod sign_in;
 mod starts;
 mod tally;
 mod tasks;
@@ -30,10 +33,10 @@ mod views;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
-    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter,
-    TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw, Drawn, EndedTask,
+    Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken, NewRun, NewTask,
+    Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory,
+    Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -345,21 +348,7 @@ impl Store for PostgresStore {
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {
-        self.server.read((), |db, ()| Box::pin(definitions::all(db))).await
-    }
-
-    async fn change_definitions(
-        &self,
-        expected: i64,
-        changes: Vec<DefinitionChange>,
-        now: Millis,
-    ) -> Result<i64, StoreError> {
-        self.server
-            .slow()
-            .write((expected, changes, now), |write, (expected, changes, now)| {
-                Box::pin(definitions::change(write.db(), *expected, changes, *now))
-            })
-            .await
+        self.server.read((), |db, ()| Box::pin(revisions::all(db))).await
     }
 
     async fn ended(&self, before: Option<TaskId>, limit: u32) -> Result<Vec<EndedTask>, StoreError> {

@@ -1,22 +1,39 @@
 //! People, their tokens, and what they did.
 
 use super::fault::Fault;
+use super::sign_in;
+use crate::people::{last_admin, read_scope, scope_text};
 use crate::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person, StoreError};
-use model::{Millis, Role};
+use model::{Millis, Role, Scope};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 /// Columns of a person.
-const PERSON: &str = "person.name, person.role, person.sees_payloads, person.is_disabled, person.created_at";
-const TOKEN: &str = "token.id, person.name, token.label, token.role, token.created_at, token.used_at, token.expires_at";
+pub(super) const PERSON: &str = "person.name, person.role, person.sees_payloads, person.is_disabled, person.created_at";
+const TOKEN: &str = "token.id, person.name, token.label, token.role, token.scope, token.created_at, token.used_at,
+                     token.expires_at";
 
 pub(super) async fn all(db: &mut PgConnection) -> Result<Vec<Person>, Fault> {
     let sql = format!("SELECT {PERSON} FROM person ORDER BY person.name");
     sqlx::query(AssertSqlSafe(sql)).fetch_all(db).await?.iter().map(|row| person(row, 0)).collect()
 }
 
-/// Adds or changes one.
+/// Adds or changes one. Who may not come in any more has no session left.
+///
+/// # Errors
+/// `last_admin`
 pub(super) async fn write(db: &mut PgConnection, person: &Person, audit: &AuditEntry) -> Result<(), Fault> {
+    if person.role != Role::Admin || person.is_disabled {
+        // Locked, so that of two who step down at once one stays.
+        let admins =
+            sqlx::query("SELECT name FROM person WHERE role = 'admin' AND NOT is_disabled ORDER BY id FOR UPDATE");
+        let admins = admins.fetch_all(&mut *db).await?;
+        if let [only] = &admins[..]
+            && only.try_get::<&str, _>(0)? == person.name
+        {
+            return Err(last_admin(&person.name).into());
+        }
+    }
     sqlx::query(
         "INSERT INTO person (name, role, sees_payloads, is_disabled, created_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (name) DO UPDATE SET role = excluded.role, sees_payloads = excluded.sees_payloads,
@@ -29,6 +46,9 @@ pub(super) async fn write(db: &mut PgConnection, person: &Person, audit: &AuditE
     .bind(person.created_at)
     .execute(&mut *db)
     .await?;
+    if person.is_disabled {
+        sign_in::end_all(db, &person.name).await?;
+    }
     record(db, std::slice::from_ref(audit)).await
 }
 
@@ -44,12 +64,13 @@ pub(super) async fn add_token(
     audit: &AuditEntry,
 ) -> Result<Option<i64>, Fault> {
     let added = sqlx::query(
-        "INSERT INTO token (person, label, role, hash, created_at, expires_at)
-         SELECT id, $2, $3, $4, $5, $6 FROM person WHERE name = $1 RETURNING id",
+        "INSERT INTO token (person, label, role, scope, hash, created_at, expires_at)
+         SELECT id, $2, $3, $4, $5, $6, $7 FROM person WHERE name = $1 RETURNING id",
     )
     .bind(&new.person)
     .bind(&new.label)
     .bind(new.role.as_str())
+    .bind(scope_text(&new.scope))
     .bind(&new.hash[..])
     .bind(audit.at)
     .bind(new.expires_at)
@@ -74,7 +95,7 @@ pub(super) async fn delete_token(db: &mut PgConnection, id: i64, audit: &AuditEn
 pub(super) async fn bearer(db: &mut PgConnection, hash: &[u8; 32]) -> Result<Option<Bearer>, Fault> {
     let sql = format!("SELECT {TOKEN}, {PERSON} FROM token JOIN person ON person.id = token.person WHERE hash = $1");
     let found = sqlx::query(AssertSqlSafe(sql)).bind(&hash[..]).fetch_optional(db).await?;
-    found.map(|row| Ok(Bearer { token: token(&row)?, person: person(&row, 7)? })).transpose()
+    found.map(|row| Ok(Bearer { token: token(&row)?, person: person(&row, 8)? })).transpose()
 }
 
 pub(super) async fn used(db: &mut PgConnection, token: i64, at: Millis) -> Result<(), Fault> {
@@ -102,11 +123,14 @@ pub(super) async fn find(db: &mut PgConnection, filter: &AuditFilter) -> Result<
     let rows = sqlx::query(
         "SELECT id, at, who, origin, what, subject, details FROM audit
          WHERE id < $1 AND ($2::text IS NULL OR who = $2) AND ($3::text IS NULL OR what = $3)
-         ORDER BY id DESC LIMIT $4",
+           AND ($4::text IS NULL OR subject = $4) AND at >= $5 AND at < $6 ORDER BY id DESC LIMIT $7",
     )
     .bind(filter.before.unwrap_or(i64::MAX))
     .bind(&filter.who)
     .bind(&filter.what)
+    .bind(&filter.subject)
+    .bind(filter.since.unwrap_or(i64::MIN))
+    .bind(filter.until.unwrap_or(i64::MAX))
     .bind(i64::from(filter.limit.min(1_000)))
     .fetch_all(db)
     .await?;
@@ -124,7 +148,7 @@ pub(super) async fn find(db: &mut PgConnection, filter: &AuditFilter) -> Result<
     rows.iter().map(entry).collect()
 }
 
-fn person(row: &PgRow, at: usize) -> Result<Person, Fault> {
+pub(super) fn person(row: &PgRow, at: usize) -> Result<Person, Fault> {
     Ok(Person {
         name: row.try_get(at)?,
         role: role(row, at + 1)?,
@@ -140,13 +164,19 @@ fn token(row: &PgRow) -> Result<AccessToken, Fault> {
         person: row.try_get(1)?,
         label: row.try_get(2)?,
         role: role(row, 3)?,
-        created_at: row.try_get(4)?,
-        used_at: row.try_get(5)?,
-        expires_at: row.try_get(6)?,
+        scope: scope(row, 4)?,
+        created_at: row.try_get(5)?,
+        used_at: row.try_get(6)?,
+        expires_at: row.try_get(7)?,
     })
 }
 
 fn role(row: &PgRow, at: usize) -> Result<Role, Fault> {
     let word: String = row.try_get(at)?;
     Role::from_word(&word).ok_or_else(|| StoreError::Database(format!("\"{word}\" is no role")).into())
+}
+
+fn scope(row: &PgRow, at: usize) -> Result<Vec<Scope>, Fault> {
+    let words: String = row.try_get(at)?;
+    read_scope(&words).ok_or_else(|| StoreError::Database(format!("\"{words}\" is no scope")).into())
 }

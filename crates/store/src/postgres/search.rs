@@ -73,7 +73,8 @@ async fn first_from(db: &mut PgConnection, at: Millis) -> Result<i64, Fault> {
         let middle = low + (high - low) / 2;
         let next = "SELECT id, created_at FROM task WHERE id >= $1 ORDER BY id LIMIT 1";
         let found = sqlx::query(next).bind(middle).fetch_optional(&mut *db).await?;
-        let found = found.map(|row| Ok::<(i64, Millis), sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?;
+        let found =
+            found.map(|row| Ok::<(i64, Millis), sqlx::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?;
         match found {
             Some((id, created)) if created < at => low = id + 1,
             _ => high = middle,
@@ -173,7 +174,8 @@ async fn has_any(db: &mut PgConnection, search: &Search) -> Result<bool, Fault> 
 /// The newest of those whose rows fit.
 async fn ids(db: &mut PgConnection, search: &Search, span: [i64; 2], most: usize) -> Result<Vec<i64>, Fault> {
     let parts = parts(search, &POSTGRES, 3);
-    let text = format!("SELECT id FROM task WHERE id < $1 AND id >= $2 AND {} ORDER BY id DESC LIMIT {most}", parts.row);
+    let text =
+        format!("SELECT id FROM task WHERE id < $1 AND id >= $2 AND {} ORDER BY id DESC LIMIT {most}", parts.row);
     let query = sqlx::query(AssertSqlSafe(text)).bind(span[0]).bind(span[1]);
     let rows = bind(query, &parts.values).fetch_all(db).await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
@@ -385,8 +387,7 @@ async fn usage_buckets(
          GROUP BY bucket, name ORDER BY bucket, name NULLS FIRST",
         columns.join(", ")
     );
-    let rows =
-        sqlx::query(AssertSqlSafe(text)).bind(since).bind(until).bind(hours).fetch_all(db).await?;
+    let rows = sqlx::query(AssertSqlSafe(text)).bind(since).bind(until).bind(hours).fetch_all(db).await?;
     let buckets = rows.iter().map(|row| {
         let bucket = u32::try_from(row.try_get::<i64, _>(12)?).unwrap_or(0);
         Ok(UsageBucket { bucket, sum: usage_sum(row)? })

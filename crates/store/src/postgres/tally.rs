@@ -77,7 +77,8 @@ async fn save_counts(db: &mut PgConnection, counts: &BTreeMap<(i64, i64, i64), i
 
 /// The columns of sums, after those of their keys.
 fn bind_sums<'q>(query: Query<'q, Postgres, PgArguments>, sums: &[&UsageSum]) -> Query<'q, Postgres, PgArguments> {
-    let column = |of: &dyn Fn(&UsageSum) -> Option<i64>| -> Vec<Option<i64>> { sums.iter().map(|sum| of(sum)).collect() };
+    let column =
+        |of: &dyn Fn(&UsageSum) -> Option<i64>| -> Vec<Option<i64>> { sums.iter().map(|sum| of(sum)).collect() };
     let query = query.bind(column(&|sum| integer(Some(sum.calls)))).bind(column(&|sum| integer(Some(sum.unpriced))));
     let counts = sums.first().map_or(0, |sum| sum.usage.counts().len());
     let query = (0..counts).fold(query, |query, at| query.bind(column(&|sum| integer(sum.usage.counts()[at]))));

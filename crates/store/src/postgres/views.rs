@@ -19,9 +19,7 @@ impl Views for PostgresStore {
 
     async fn delete_view(&self, owner: String, name: String, audit: AuditEntry) -> Result<bool, StoreError> {
         self.server
-            .write((owner, name, audit), |write, (owner, name, audit)| {
-                Box::pin(delete(write.db(), owner, name, audit))
-            })
+            .write((owner, name, audit), |write, (owner, name, audit)| Box::pin(delete(write.db(), owner, name, audit)))
             .await
     }
 }

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use model::{Problem, TaskId, TaskState};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-const ACTIVITY: &str = "SELECT id, kind, phase, who, origin, wish, below, total, done, refused, problems, problem, result,
+const ACTIVITY: &str =
+    "SELECT id, kind, phase, who, origin, wish, below, total, done, refused, problems, problem, result,
     created_at, changed_at, worked_ms, ended_at FROM activity";
 
 #[async_trait]
@@ -90,8 +91,11 @@ fn hold(db: &Connection, holder: &Holder, all: bool) -> Result<Option<Activity>,
     let found: Option<i64> =
         db.prepare_cached(&sql)?.query_row(params![all, holder.name, holder.now], |row| row.get(0)).optional()?;
     let Some(id) = found else { return Ok(None) };
-    db.prepare_cached("UPDATE activity SET holder = ?2, held_until = ?3 WHERE id = ?1")?
-        .execute(params![id, holder.name, holder.until])?;
+    db.prepare_cached("UPDATE activity SET holder = ?2, held_until = ?3 WHERE id = ?1")?.execute(params![
+        id,
+        holder.name,
+        holder.until
+    ])?;
     one(db, id)
 }
 
@@ -99,8 +103,7 @@ fn hold(db: &Connection, holder: &Holder, all: bool) -> Result<Option<Activity>,
 fn advance(write: &mut Write<'_>, slice: &Slice) -> Result<bool, StoreError> {
     let held = "SELECT problems FROM activity WHERE id = ?1 AND phase = 'working' AND holder = ?2";
     let asked = params![slice.activity, slice.holder.name];
-    let known: Option<String> =
-        write.db.prepare_cached(held)?.query_row(asked, |row| row.get(0)).optional()?;
+    let known: Option<String> = write.db.prepare_cached(held)?.query_row(asked, |row| row.get(0)).optional()?;
     let Some(known) = known else { return Ok(false) };
     let refused = match &slice.decided {
         Some(decided) => decide(write, &slice.tasks, decided)?,
@@ -146,8 +149,7 @@ fn decide(write: &mut Write<'_>, tasks: &[(TaskId, TaskState)], decided: &Decide
     let mut problems = Vec::new();
     for (task, seen) in tasks {
         let stands = "SELECT state FROM task WHERE id = ?1";
-        let state: Option<i64> =
-            write.db.prepare_cached(stands)?.query_row([task.0], |row| row.get(0)).optional()?;
+        let state: Option<i64> = write.db.prepare_cached(stands)?.query_row([task.0], |row| row.get(0)).optional()?;
         if state.is_some_and(|state| state != seen.number()) {
             problems.push(changed_meanwhile(*task));
         } else if let Err(problem) = decisions::decide(write, *task, decided)? {

@@ -1,7 +1,7 @@
 //! Looks at a data folder as it is, damaged or not: nothing is changed, and every question stands for itself.
 
 use super::migrate::KNOWN;
-use super::{backup, definitions, folder, queries};
+use super::{backup, folder, queries, revisions};
 use crate::blobs::{BlobId, Blobs};
 use crate::{StoreError, StoredDefinition};
 use model::{Millis, Problem};
@@ -84,7 +84,7 @@ impl Examination {
             Ok(())
         });
         self.ask(|found| newest(db).map(|newest| found.newest = newest));
-        self.ask(|found| definitions::all(db).map(|(_, all)| found.definitions = all));
+        self.ask(|found| revisions::all(db).map(|(_, all)| found.definitions = all));
         self.ask(|found| found.count_again(db));
         self.ask(|found| found.look_for_blobs(db, blobs, now));
     }

@@ -5,7 +5,6 @@ mod backup;
 mod claims;
 pub(crate) mod copy;
 mod decisions;
-mod definitions;
 mod drawn;
 mod engines;
 mod entries;
@@ -18,9 +17,13 @@ mod people;
 mod prune;
 mod queries;
 mod readers;
+mod revisions;
 mod rows;
+mod runs;
 mod schedules;
 mod search;
+mod settings;
+mod sign_in;
 mod tally;
 mod tasks;
 mod text;
@@ -35,10 +38,10 @@ pub use migrate::Upgrade;
 use crate::blobs::{Blobs, make_private_folder};
 use crate::bodies::{self, Bodies as _};
 use crate::{
-    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, DefinitionChange, Draw,
-    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken,
-    NewRun, NewTask, Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter,
-    TaskRow, TaskStory, Token, UsageBy, UsageSum,
+    AccessToken, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw, Drawn, EndedTask,
+    Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, Lane, LaneId, NewAccessToken, NewRun, NewTask,
+    Person, Run, Schedule, Settle, Start, Store, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory,
+    Token, UsageBy, UsageSum,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -349,16 +352,7 @@ impl Store for SqliteStore {
     }
 
     async fn definitions(&self) -> Result<(i64, Vec<StoredDefinition>), StoreError> {
-        self.read(definitions::all).await
-    }
-
-    async fn change_definitions(
-        &self,
-        expected: i64,
-        changes: Vec<DefinitionChange>,
-        now: Millis,
-    ) -> Result<i64, StoreError> {
-        self.write(move |write| definitions::change(write, expected, &changes, now)).await
+        self.read(revisions::all).await
     }
 
     async fn ended(&self, before: Option<TaskId>, limit: u32) -> Result<Vec<EndedTask>, StoreError> {

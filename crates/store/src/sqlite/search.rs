@@ -190,7 +190,8 @@ fn direct(search: &Search, parts: &Parts) -> Option<String> {
     if conditions().any(|condition| condition.any.iter().all(|test| matches!(test, Test::Id(_)))) {
         return Some(format!("WHERE {WITHIN} AND {}", parts.row));
     }
-    let mut tests = conditions().filter_map(|condition| if let [test] = &condition.any[..] { Some(test) } else { None });
+    let mut tests =
+        conditions().filter_map(|condition| if let [test] = &condition.any[..] { Some(test) } else { None });
     tests.find_map(|test| match test {
         Test::Source(_) => Some(format!("INDEXED BY task_source WHERE {WITHIN} AND {}", parts.row)),
         Test::Identifier(value) => {

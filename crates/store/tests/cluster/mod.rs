@@ -196,6 +196,11 @@ impl Cluster {
 
     /// Runs statements as the cluster's owner, and returns what they print.
     pub(crate) fn ask(&self, sql: &str) -> String {
+        self.try_sql(sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    /// The same, where the server may refuse.
+    pub(crate) fn try_sql(&self, sql: &str) -> Result<String, String> {
         let asked = self
             .tools
             .command(self.tools.folder.join("psql"))
@@ -204,8 +209,8 @@ impl Cluster {
             .arg(&self.folder)
             .output()
             .unwrap();
-        assert!(asked.status.success(), "{sql}: {}", String::from_utf8_lossy(&asked.stderr));
-        String::from_utf8_lossy(&asked.stdout).trim().to_owned()
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if asked.status.success() { Ok(said(&asked.stdout)) } else { Err(said(&asked.stderr)) }
     }
 
     /// What the server has written for its administrator.

@@ -4,8 +4,8 @@ use super::{Bench, Fixture, NOW, decided};
 use bytes::Bytes;
 use model::{Problem, TaskId, TaskState};
 use store::{
-    Activities, AuditEntry, AuditFilter, Decision, Holder, KeptAnswer, KeptAnswers, KeyedCall, Known, NewActivity, Phase,
-    SavedView, Slice, SliceEnd, Store, Views,
+    Activities, AuditEntry, AuditFilter, Decision, Holder, KeptAnswer, KeptAnswers, KeyedCall, Known, NewActivity,
+    Phase, SavedView, Slice, SliceEnd, Store, Views,
 };
 
 fn audit(what: &str) -> AuditEntry {
@@ -174,8 +174,11 @@ pub(crate) async fn a_call_with_a_key_is_carried_out_once<F: Fixture>() {
     assert_eq!(take(&bench, call(1, 1, NOW)).await, Known::New);
     assert_eq!(take(&bench, call(1, 1, NOW)).await, Known::UnderWay);
     assert_eq!(take(&bench, call(1, 2, NOW)).await, Known::Other);
-    let answer =
-        KeptAnswer { status: 202, content_type: Some("application/json".to_owned()), body: Some(Bytes::from_static(b"{}")) };
+    let answer = KeptAnswer {
+        status: 202,
+        content_type: Some("application/json".to_owned()),
+        body: Some(Bytes::from_static(b"{}")),
+    };
     bench.store().keep_answer([1; 32], answer.clone()).await.unwrap();
     bench = bench.kill().await;
     assert_eq!(take(&bench, call(1, 1, NOW + 86_399_999)).await, Known::Answered(answer));

@@ -11,6 +11,7 @@ pub(crate) mod histories;
 pub(crate) mod keep;
 pub(crate) mod people;
 pub(crate) mod search;
+pub(crate) mod sign_in;
 pub(crate) mod tasks;
 pub(crate) mod unattended;
 
@@ -38,6 +39,8 @@ pub(crate) trait Fixture: Sized {
     async fn kill(self) -> Self;
     /// Loses every blob.
     fn lose_blobs(&self);
+    /// Runs a statement behind the store's back; what the database says where it refuses.
+    fn run(&self, sql: &str) -> Result<(), String>;
 }
 
 /// Expands every test of the suite for a fixture.
@@ -56,25 +59,30 @@ macro_rules! on {
                 a_handed_back_interruption_is_not_forgotten;
             decisions: each_decision_fits_some_states, a_decision_is_recorded, a_finished_task_run_again_begins_anew,
                 an_edit_keeps_what_was_before;
+            access: people_and_their_tokens_are_kept, what_was_done_is_recorded_once_and_in_order,
+                what_was_done_is_found_by_what_is_asked, what_was_done_stays, there_is_always_an_administrator;
+            sign_in: a_password_ends_what_was_begun_before_it, a_link_counts_once, the_first_administrator_is_made_once,
+                sessions_are_kept_until_they_end, a_factor_is_asked_for_once_it_is_confirmed, steps_and_codes_count_once,
+                a_setting_is_kept;
             search: every_test_finds_what_it_asks, a_search_is_walked_page_by_page, times_bound_a_search,
                 a_histogram_counts_by_time_and_state, bodies_are_fetched_one_by_one,
                 values_are_suggested_and_usage_stands_in_buckets;
             activities: an_activity_comes_on_slice_by_slice, an_activity_is_paused_and_goes_on,
                 views_are_kept_by_their_owners, a_call_with_a_key_is_carried_out_once;
-            access: people_and_their_tokens_are_kept, what_was_done_is_recorded_once_and_in_order;
             people: counts_and_sums_are_kept, lists_are_pages_newest_first, a_story_tells_everything,
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
                 the_first_currency_stays;
             entries: entries_are_written_with_an_end, an_end_is_overtaken_where_what_it_read_has_changed,
                 ends_of_one_batch_see_each_other, an_entry_expires, entries_are_found;
-            definitions: changes_make_revisions, an_outdated_plan_changes_nothing;
+            definitions: changes_make_revisions, an_outdated_plan_changes_nothing, a_revision_says_who_made_it_and_why,
+                the_past_of_a_definition_is_kept, revisions_are_pages_newest_first, declared_variables_are_replaced_whole;
             blobs: long_bodies_are_blobs, a_body_like_a_reference_is_no_reference, what_nothing_refers_to_is_swept,
                 a_task_without_its_blob_stops_alone, named_files_are_kept;
             keep: ended_tasks_are_looked_through_newest_first, sizes_are_those_of_bodies_and_blobs,
                 what_is_deleted_is_gone_whole, open_and_unknown_tasks_are_never_deleted,
                 a_run_goes_with_its_last_task, expired_entries_can_be_deleted;
-            unattended: engines_know_of_each_other, runs_wait_for_each_other_where_order_counts, one_task_of_a_key_at_a_time, a_run_with_a_key_begins_once, a_schedule_is_paused_and_begins_anew,
+            unattended: engines_know_of_each_other, runs_wait_for_each_other_where_order_counts, one_task_of_a_key_at_a_time, a_run_with_a_key_begins_once, a_run_is_found_by_its_key, a_schedule_is_paused_and_begins_anew,
                 an_address_is_given_once, what_is_drawn_is_remembered;
             histories: random_histories_are_as_the_model_says;
         );

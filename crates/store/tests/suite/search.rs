@@ -4,7 +4,8 @@ use super::{Bench, Fixture, NOW, end, new_run, start};
 use bytes::Bytes;
 use model::{Evidence, Money, Problem, RunId, TaskId, TaskKind, TaskState, Usage};
 use store::{
-    Body, BodyOf, BucketsBy, Compare, Condition, Decision, LaneId, NewTask, Next, Search, Searching, Store, SuggestOf, Test,
+    Body, BodyOf, BucketsBy, Compare, Condition, Decision, LaneId, NewTask, Next, Search, Searching, Store, SuggestOf,
+    Test,
 };
 
 /// Tasks of every kind, by what is asked of them below.
@@ -57,12 +58,7 @@ struct Ended {
 }
 
 fn usage(model: &str, tokens: u64, cost: Option<u64>) -> Option<Usage> {
-    Some(Usage {
-        model: Some(model.to_owned()),
-        total_tokens: Some(tokens),
-        cost: cost.map(Money),
-        ..Usage::default()
-    })
+    Some(Usage { model: Some(model.to_owned()), total_tokens: Some(tokens), cost: cost.map(Money), ..Usage::default() })
 }
 
 async fn many<F: Fixture>() -> Many<F> {
@@ -72,12 +68,22 @@ async fn many<F: Fixture>() -> Many<F> {
     let fine = || Ended { at: NOW, took: 20, next: Next::Finished, status: Some(200), code: None, usage: None };
     let data = |text: &'static str| NewTask { payload: Bytes::from_static(text.as_bytes()), ..bench.task() };
     // 3: finished, cheap.
-    ended(&bench, data(r#"{"order":{"id":1234},"tags":["a","b"]}"#), Ended { usage: usage("small", 10, Some(5)), ..fine() }).await;
+    ended(
+        &bench,
+        data(r#"{"order":{"id":1234},"tags":["a","b"]}"#),
+        Ended { usage: usage("small", 10, Some(5)), ..fine() },
+    )
+    .await;
     // 4: finished, dear and slow.
-    ended(&bench, data(r#"{"order":{"id":"1234"}}"#), Ended { took: 9_000, usage: usage("large", 90, Some(5_000)), ..fine() })
-        .await;
+    ended(
+        &bench,
+        data(r#"{"order":{"id":"1234"}}"#),
+        Ended { took: 9_000, usage: usage("large", 90, Some(5_000)), ..fine() },
+    )
+    .await;
     // 5: failed with 429, later.
-    let limited = Ended { at: NOW + 1_000, next: Next::Failed, status: Some(429), code: Some("rate_limited"), ..fine() };
+    let limited =
+        Ended { at: NOW + 1_000, next: Next::Failed, status: Some(429), code: Some("rate_limited"), ..fine() };
     ended(&bench, data(r#"{"order":{"id":77}}"#), limited).await;
     // 6: unknown, in another run.
     let cut = Ended { at: NOW + 2_000, next: Next::Unknown, status: None, code: Some("interrupted"), ..fine() };
@@ -86,7 +92,13 @@ async fn many<F: Fixture>() -> Many<F> {
     let problem = Some(Problem::new("rate_limited_not", "at intake"));
     bench.insert(NewTask { state: TaskState::Failed, problem, ..bench.task() }).await;
     bench.insert(NewTask { lane: other_lane, payload: Bytes::from_static(b"\"a word\""), ..bench.task() }).await;
-    let again = Ended { at: NOW + 3_000, next: Next::Retry(NOW + 99_000_000), status: Some(503), code: Some("refused"), ..fine() };
+    let again = Ended {
+        at: NOW + 3_000,
+        next: Next::Retry(NOW + 99_000_000),
+        status: Some(503),
+        code: Some("refused"),
+        ..fine()
+    };
     ended(&bench, bench.task(), again).await;
     Many { bench, other_run, other_lane }
 }
@@ -211,8 +223,7 @@ pub(crate) async fn a_histogram_counts_by_time_and_state<F: Fixture>() {
     let Many { bench, .. } = many::<F>().await;
     let asked = |all| Search { since: Some(NOW), until: Some(NOW + 4_000), ..search(all) };
     let drawn = bench.store().histogram(asked(vec![]), 1_000).await.unwrap();
-    let expected =
-        vec![(0, New, 3), (0, Finished, 2), (0, Failed, 1), (1, Failed, 1), (2, Unknown, 1), (3, Retry, 1)];
+    let expected = vec![(0, New, 3), (0, Finished, 2), (0, Failed, 1), (1, Failed, 1), (2, Unknown, 1), (3, Retry, 1)];
     assert_eq!((drawn.counts, drawn.scanned_until), (expected, None));
     let drawn = bench.store().histogram(asked(vec![one(Test::Code("rate_limited".to_owned()))]), 2_000).await.unwrap();
     assert_eq!(drawn.counts, [(0, Failed, 1)]);
@@ -243,7 +254,8 @@ pub(crate) async fn values_are_suggested_and_usage_stands_in_buckets<F: Fixture>
         let found = bench.store().suggest(of, text.to_owned()).await.unwrap();
         found.into_iter().map(|one| (one.value, one.count)).collect::<Vec<_>>()
     };
-    let pairs = |pairs: &[(&str, u64)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<Vec<_>>();
+    let pairs =
+        |pairs: &[(&str, u64)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<Vec<_>>();
     assert_eq!(suggested(SuggestOf::Code, "").await, pairs(&[("interrupted", 1), ("rate_limited", 1), ("refused", 1)]));
     assert_eq!(suggested(SuggestOf::Code, "rate").await, pairs(&[("rate_limited", 1)]));
     assert_eq!(suggested(SuggestOf::Model(0), "").await, pairs(&[("large", 1), ("small", 1)]));
@@ -262,7 +274,8 @@ pub(crate) async fn values_are_suggested_and_usage_stands_in_buckets<F: Fixture>
     ended(&bench, bench.task(), later).await;
     let buckets = async |by, hours| {
         let found = bench.store().usage_buckets(by, hour, hour + 4, hours).await.unwrap();
-        let row = |one: store::UsageBucket| (one.bucket, one.sum.name, one.sum.calls, one.sum.unpriced, one.sum.usage.cost);
+        let row =
+            |one: store::UsageBucket| (one.bucket, one.sum.name, one.sum.calls, one.sum.unpriced, one.sum.usage.cost);
         found.into_iter().map(row).collect::<Vec<_>>()
     };
     let small = || Some("small".to_owned());

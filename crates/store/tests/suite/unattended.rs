@@ -2,7 +2,7 @@
 
 use super::{Bench, Fixture, NOW, end, new_run};
 use model::{Money, TaskId, TaskState};
-use store::{Attending, Caps, Decision, Draw, NewRun, NewTask, Next, Settle, Store};
+use store::{Attending, Caps, Decision, Draw, NewRun, NewTask, Next, Runs, Settle, Store};
 
 /// Numbers of what can be claimed now.
 async fn claimable<F: Fixture>(bench: &Bench<F>) -> Vec<(TaskId, store::Token)> {
@@ -38,6 +38,18 @@ pub(crate) async fn one_task_of_a_key_at_a_time<F: Fixture>() {
     assert!(claimable(&bench).await.is_empty());
     let bench = bench.kill().await;
     bench.check_tally().await;
+}
+
+pub(crate) async fn a_run_is_found_by_its_key<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let of_key = |key: &str| bench.store().run_of_key(key.to_owned());
+    assert_eq!(of_key("proxy/1/ann/a").await.unwrap(), None);
+    let new = NewRun { key: Some("proxy/1/ann/a".to_owned()), ..new_run(bench.pull) };
+    let begun = bench.store().begin_run(new).await.unwrap();
+    assert_eq!(of_key("proxy/1/ann/a").await.unwrap(), Some(begun));
+    assert_eq!(of_key("proxy/1/ann/A").await.unwrap(), None);
+    let bench = bench.kill().await;
+    assert_eq!(bench.store().run_of_key("proxy/1/ann/a".to_owned()).await.unwrap(), Some(begun));
 }
 
 pub(crate) async fn a_run_with_a_key_begins_once<F: Fixture>() {

@@ -202,7 +202,8 @@ pub(super) async fn result(
     actor.may_see(&shared, "activity.see_result", &format!("activity {id}")).await?;
     let known = shared.store.activity(id).await?.ok_or_else(|| unknown(id))?;
     let none = || {
-        let problem = Problem::new("result_unknown", "there is nothing to fetch: it has not ended, or that is a day ago");
+        let problem =
+            Problem::new("result_unknown", "there is nothing to fetch: it has not ended, or that is a day ago");
         Refused::new(StatusCode::NOT_FOUND, problem)
     };
     let blob = known.result.as_deref().and_then(BlobId::parse).ok_or_else(none)?;

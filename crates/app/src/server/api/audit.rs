@@ -52,7 +52,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Deed>>, Refused> {
     let limit = limited(limit, 100, 1_000)?;
     let before = cursor.map(|cursor| cursor.parse().map_err(|_| wrong("this is no cursor"))).transpose()?;
-    let page = shared.store.find_audit(AuditFilter { before, who, what, limit }).await?;
+    let page = shared.store.find_audit(AuditFilter { before, who, what, limit, ..AuditFilter::default() }).await?;
     let next = (page.len() == limit as usize).then(|| page.last().map(|entry| entry.id.to_string())).flatten();
     Ok(Json(Page { items: page.into_iter().map(shown).collect(), next }))
 }

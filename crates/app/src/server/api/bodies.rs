@@ -204,7 +204,8 @@ impl Part {
             return Asking::Nothing;
         };
         let (from, to) = (from.trim(), to.trim());
-        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+        let number =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
         let (from, end) = match (number(from), number(to)) {
             (Some(from), Some(to)) if to >= from => (from, to.saturating_add(1).min(length)),
             (Some(from), None) if to.is_empty() => (from, length),

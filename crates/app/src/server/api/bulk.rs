@@ -143,7 +143,8 @@ async fn spent(shared: &Shared, search: Search) -> Result<Money, Refused> {
     let (mut spent, mut priced, mut before) = (Money::default(), 0, None);
     for _ in 0..PAGES {
         let found = shared.store.search(Search { before, limit: 1_000, ..search.clone() }).await?;
-        spent = found.tasks.iter().filter_map(|task| task.cost).fold(spent, |sum, cost| sum.saturating_add(Money(cost)));
+        spent =
+            found.tasks.iter().filter_map(|task| task.cost).fold(spent, |sum, cost| sum.saturating_add(Money(cost)));
         priced += found.tasks.len();
         before = found.next;
         if before.is_none() || priced >= PRICED {

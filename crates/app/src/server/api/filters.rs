@@ -53,11 +53,8 @@ pub(super) async fn suggest(
     }
     let Some(key) = key else {
         let begun = KEYS.iter().filter(|(name, _)| name.starts_with(&text));
-        let keys = begun.map(|(name, meaning)| Suggestion {
-            value: (*name).to_owned(),
-            count: None,
-            meaning: Some(meaning),
-        });
+        let keys =
+            begun.map(|(name, meaning)| Suggestion { value: (*name).to_owned(), count: None, meaning: Some(meaning) });
         return Ok(Json(Items { items: keys.collect() }));
     };
     let counted = match key.as_str() {

@@ -81,7 +81,8 @@ fn presented(request: &Request) -> Result<String, Refused> {
     let only = shown.next().filter(|_| shown.next().is_none()).and_then(|key| key.to_str().ok());
     let fits = |key: &&str| (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     only.filter(fits).map(str::to_owned).ok_or_else(|| {
-        let reason = format!("Idempotency-Key is one key of 1 to {LONGEST_KEY} letters, digits and signs, without spaces");
+        let reason =
+            format!("Idempotency-Key is one key of 1 to {LONGEST_KEY} letters, digits and signs, without spaces");
         Refused::new(StatusCode::BAD_REQUEST, Problem::new("idempotency_key_wrong", reason))
     })
 }

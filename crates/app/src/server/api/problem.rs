@@ -1,12 +1,14 @@
 //! What is answered where something is wrong: problem details by RFC 9457, with a stable code.
 
+use super::noted::Noted;
+use super::plans::Name;
+use super::schema::{ProblemDetails, json};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::Problem;
-use serde_json::json;
 use store::StoreError;
 
 /// A request that is not fulfilled.
@@ -14,11 +16,38 @@ use store::StoreError;
 pub(super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    /// What is wrong with definitions, one by one.
+    problems: Vec<Noted>,
+    /// The revision that there is.
+    revision: Option<i64>,
+    /// The definitions that are in the way.
+    used_by: Vec<Name>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem }
+        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new() }
+    }
+
+    /// Says what is wrong with definitions.
+    pub(super) fn with_problems(self, problems: Vec<Noted>) -> Self {
+        Self { problems, ..self }
+    }
+
+    /// Says at which revision what was asked for is.
+    pub(super) fn with_revision(self, revision: i64) -> Self {
+        Self { revision: Some(revision), ..self }
+    }
+
+    /// Says which definitions are in the way.
+    pub(super) fn with_users(self, used_by: Vec<Name>) -> Self {
+        Self { used_by, ..self }
+    }
+
+    /// Its status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     pub(super) fn not_found(code: &'static str, reason: impl Into<String>) -> Self {
@@ -28,16 +57,19 @@ impl Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem } = self;
-        let body = json!({
-            "type": format!("/docs/errors/{}", problem.code),
-            "status": status.as_u16(),
-            "code": problem.code,
-            "title": problem.reason,
-            "place": (!problem.place.is_empty()).then_some(&problem.place),
-            "hint": problem.hint,
-        });
-        let mut response = (status, Json(body)).into_response();
+        let Self { status, problem, problems, revision, used_by } = self;
+        let body = ProblemDetails {
+            kind: format!("/docs/errors/{}", problem.code),
+            status: status.as_u16(),
+            code: problem.code.into_owned(),
+            title: problem.reason,
+            place: (!problem.place.is_empty()).then_some(problem.place),
+            hint: problem.hint,
+            problems,
+            revision,
+            used_by,
+        };
+        let mut response = (status, Json(json(&body))).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -5,8 +5,8 @@ use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    activities, audit, bodies, bulk, definitions, filters, once, operations, people, runs, schedules, storages, tasks, usage,
-    views, webhooks,
+    activities, audit, bodies, bulk, bundle, definitions, filters, once, operations, people, plans, revisions, runs,
+    schedules, storages, tasks, trace, usage, variables, views, webhooks,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -16,7 +16,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::any;
 use model::Problem;
-use model::Role::{self, Admin, Operator, Viewer};
+use model::Role::{self, Admin, Editor, Operator, Viewer};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
@@ -83,6 +83,20 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(usage::buckets)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
+        route(Editor, routes!(definitions::put)),
+        route(Editor, routes!(definitions::delete)),
+        route(Viewer, large(routes!(plans::check))),
+        route(Viewer, routes!(revisions::list)),
+        route(Viewer, routes!(revisions::of_one)),
+        route(Viewer, routes!(revisions::show)),
+        route(Viewer, routes!(revisions::diff)),
+        route(Editor, routes!(revisions::restore)),
+        route(Viewer, large(routes!(plans::show))),
+        route(Editor, large(routes!(plans::apply))),
+        route(Viewer, routes!(plans::export_all)),
+        route(Operator, routes!(trace::run)),
+        route(Editor, routes!(variables::show)),
+        route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
         route(Viewer, routes!(operations::show)),
         route(Admin, routes!(people::list)),
@@ -90,6 +104,11 @@ fn table() -> Vec<Route> {
         route(Admin, routes!(people::delete_token)),
         route(Admin, routes!(audit::list)),
     ]
+}
+
+/// Routes whose bodies may be as large as a bundle of definitions.
+fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodRouter<Shared> {
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bundle::LARGEST)))
 }
 
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.

@@ -1,5 +1,7 @@
 //! Pieces of the API's document that several resources share, and the words of the model in it.
 
+use super::noted::Noted;
+use super::plans::Name;
 use super::problem::Refused;
 use super::tasks::wrong;
 use model::Millis;
@@ -39,6 +41,17 @@ pub(super) struct ProblemDetails {
     pub(super) place: Option<String>,
     /// What to do.
     pub(super) hint: Option<String>,
+    /// What is wrong with definitions, one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(super) problems: Vec<Noted>,
+    /// The revision that there is, where another one was expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) revision: Option<i64>,
+    /// The definitions that are in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(super) used_by: Vec<Name>,
 }
 
 /// One thing that is wrong with definitions, data or an attempt.

@@ -30,6 +30,7 @@ pub(super) async fn list(State(shared): State<Shared>) -> Result<Json<Items<Webh
     let names: Vec<String> = hooks.map(|one| one.name.clone()).collect();
     let lanes = shared.store.lanes(names.iter().map(|name| (TaskKind::Pull, name.clone())).collect()).await?;
     let paths = shared.store.webhook_paths(lanes).await?;
-    let items = names.into_iter().zip(paths).map(|(incoming, path)| Webhook { incoming, path: format!("/webhooks/{path}") });
+    let items =
+        names.into_iter().zip(paths).map(|(incoming, path)| Webhook { incoming, path: format!("/webhooks/{path}") });
     Ok(Json(Items { items: items.collect() }))
 }
