@@ -15,7 +15,7 @@ use world::serving::{Serving, wait_for};
 
 const FLOW: &str = r#"
 incoming:
-  rows: { subscriber: { type: file, path: rows.jsonl } }
+  rows: { subscriber: { type: file, path: rows.jsonl }, identifier: order.id }
 outgoing:
   nothing: { publisher: { type: none } }
   broken: { transformers: [{ type: jq, filter: 'error("no: " + (.n | tostring))' }], publisher: { type: none } }
@@ -136,6 +136,8 @@ fn tasks_are_found_by_filters() {
         ("code:transform_failed", whole),
         ("code:nothing_like_it", 0),
         ("id:3", 1),
+        ("identifier:A17", 2),
+        ("identifier:A17 status:failed", 1),
         ("attempts:>1", 0),
         ("cost:>0.01", 0),
         ("age:<1d data.order.id:A17", 2),
@@ -151,6 +153,7 @@ fn tasks_are_found_by_filters() {
     }
     let first = api.get("/tasks?limit=1&filter=status%3Afailed");
     assert_eq!(first["items"][0]["problem"]["code"], "transform_failed");
+    assert_eq!(first["items"][0]["identifier"], json!(format!("A{ROWS}")));
     assert!(first["items"][0].get("payload").is_none(), "a list has no payloads");
 
     for (query, code, place) in [

@@ -3,7 +3,7 @@
 use crate::blobs::Blobs;
 use crate::{
     AccessToken, Activities, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided,
-    DefinitionChange, Draw, Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish,
+    Draw, Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish,
     KeptAnswers, Lane, LaneId, NewAccessToken, NewRun, NewTask, Person, Revisions, Run, Runs, Schedule, Searching,
     Settings, Settle, SignIn, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
     UsageBy, UsageSum, Views,

@@ -47,9 +47,8 @@ impl Worker {
         wish: &Wish,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), Pause> {
-        let names = Names::of(self.store.as_ref()).await?;
-        let search = match wish.search(&names, activity.created_at) {
-            Ok(wanted) => wanted.search,
+        let (search, names) = match wish.search(self.store.as_ref(), activity.created_at).await? {
+            Ok((wanted, names)) => (wanted.search, names),
             Err(problem) => return self.fail(activity, problem).await,
         };
         let (send, coming) = mpsc::channel(4);

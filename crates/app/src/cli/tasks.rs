@@ -195,7 +195,7 @@ impl List {
 async fn search(store: &dyn Store, text: &str) -> Result<Search, Failure> {
     let refused = |problem: Problem| Failure::refused(vec![problem]);
     let filter = filter::parse(text).map_err(refused)?;
-    let names = Names::of(store).await?;
+    let names = Names::of(store, &filter).await?;
     let wanted = filter::resolve(&filter, &names, [None, None], settings::clock().now()).map_err(refused)?;
     Ok(wanted.search)
 }

@@ -8,7 +8,7 @@ use super::problem::Refused;
 use super::schema::{self, instant};
 use super::tasks::{check_why, wrong};
 use crate::activities::{DECIDE, EXPORT, Wish};
-use crate::filter::{Names, Wanted};
+use crate::filter::Wanted;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -124,9 +124,8 @@ fn confirm(count: Count, expected: Option<u64>) -> Result<(), Refused> {
 
 /// How many tasks a wish is about.
 async fn counted(shared: &Shared, actor: &Actor, wish: &Wish) -> Result<(Count, Search), Refused> {
-    let names = Names::of(shared.store.as_ref()).await?;
-    let wanted = wish.search(&names, shared.clock.now());
-    let Wanted { search, looks_into_data } =
+    let wanted = wish.search(shared.store.as_ref(), shared.clock.now()).await?;
+    let (Wanted { search, looks_into_data }, _) =
         wanted.map_err(|problem| Refused::new(StatusCode::BAD_REQUEST, problem))?;
     if looks_into_data {
         actor.may_see(shared, "task.search_payloads", wish.filter.as_deref().unwrap_or_default()).await?;

@@ -115,7 +115,7 @@ pub(super) async fn searched(
     let text = text.unwrap_or_default();
     let refused = |problem| Refused::new(StatusCode::BAD_REQUEST, problem);
     let parsed = filter::parse(text).map_err(refused)?;
-    let names = Names::of(shared.store.as_ref()).await?;
+    let names = Names::of(shared.store.as_ref(), &parsed).await?;
     let wanted = filter::resolve(&parsed, &names, times, shared.clock.now()).map_err(refused)?;
     if wanted.looks_into_data {
         actor.may_see(shared, "task.search_payloads", text).await?;
