@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import finding
+import listening
 import serving
 import stores
 from world import FIGURES, HERE, ROWS, RUNS, Simulator, engine, finished, show, world
@@ -102,6 +103,9 @@ SUITES = {
     "serve": serving.of_serve,
     "hidden": serving.of_hidden,
     "found": finding.of_found,
+    "listeners": listening.of_listeners,
+    "watched": listening.of_watched,
+    "slow": listening.of_slow,
     "soak": serving.of_soak,
 }
 

@@ -11,6 +11,7 @@ use engine::Standing;
 use engine::clock::Clock;
 use model::{Millis, Problem, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 use store::{
     Activity, AuditEntry, Condition, Decided, Decision, Holder, Search, Slice, SliceEnd, Store, StoreError, Test,
@@ -200,11 +201,13 @@ impl Worker {
             let end = page.next.is_none().then(|| self.end(activity, None, None));
             below = page.next.unwrap_or(TaskId(0));
             let is_last = end.is_some();
+            let about: Vec<TaskId> = page.tasks.iter().map(|(task, _)| *task).collect();
             let slice = Slice { tasks: page.tasks, decided: Some(decided), end, ..self.slice(activity, below, began) };
             if !self.store.advance_activity(slice).await? {
                 return Err(Pause::Over);
             }
-            self.standing.call();
+            self.standing.call_for(&about);
+            self.tell(activity.id).await?;
             if is_last {
                 return Ok(());
             }
@@ -262,6 +265,17 @@ impl Worker {
             details: Some(activity.wish.clone()),
         };
         SliceEnd { problem, result, audit }
+    }
+
+    /// Tells those who listen how far it has come.
+    async fn tell(&self, id: i64) -> Result<(), StoreError> {
+        if let Some(known) = self.store.activity(id).await? {
+            let fact = json!({
+                "id": id, "phase": known.phase, "done": known.done, "of": known.total, "refused": known.refused,
+            });
+            self.standing.facts().remark("activity.progress", &id.to_string(), fact);
+        }
+        Ok(())
     }
 
     async fn fail(&self, activity: &Activity, problem: Problem) -> Result<(), Pause> {

@@ -3,6 +3,7 @@
 mod revisions;
 mod runs;
 mod sign_in;
+mod standing;
 mod tasks;
 
 use crate::server::control::{Ask, LARGEST, Told, socket};

@@ -7,6 +7,7 @@ mod exit;
 mod filter;
 mod held;
 mod imports;
+mod logs;
 mod operations;
 mod parts;
 mod print;

@@ -2,10 +2,8 @@
 
 use crate::clock::Clock;
 use crate::definitions::from_stored;
-use crate::definitions::variables::Variables;
 use crate::definitions::variables::{Variables, WithDeclared};
 use crate::flow::{self, Call, Flows, PullSource};
-use crate::flow::{self, Flows, PullSource};
 use crate::random::Random;
 use crate::schedule::Ticker;
 use crate::standing::Standing;
@@ -167,6 +165,7 @@ impl Engine {
         };
         let run = NewRun::now(flow.lane, &options.trigger, now, Bytes::from(payload.to_string()));
         let (run, _) = store.begin_run(run).await.map_err(|error| error.problem())?;
+        tracing::info!(run = run.0, incoming, trigger = options.trigger, "a run begins");
         Ok(Begun { run, open, continued: false })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::definitions::from_stored;
+use crate::standing::Standing;
 use model::definition::Keep;
 use model::{Millis, Problem, TaskId, TaskKind};
 use serde::Serialize;
@@ -100,11 +101,14 @@ impl Keeper {
     }
 
     /// Prunes now and then every hour, until it is dropped.
-    pub async fn run(self) {
+    pub(crate) async fn run(self, standing: Arc<Standing>) {
         loop {
             let next = self.clock.now() + EVERY;
             match self.prune().await {
-                Ok(pruned) if !pruned.lanes.is_empty() => tracing::info!(?pruned, "old tasks were deleted"),
+                Ok(pruned) if !pruned.lanes.is_empty() => {
+                    tracing::info!(?pruned, "old tasks were deleted");
+                    standing.facts().unnamed();
+                }
                 Ok(_) => {}
                 Err(problems) => {
                     for problem in problems {

@@ -78,7 +78,7 @@ impl Runner {
         let mut engine = Arc::new(Engine::open(self.parts.clone()).await?);
         // Ends with this function.
         let mut keeping = JoinSet::new();
-        keeping.spawn(Keeper::new(self.parts.store.clone(), self.parts.clock.clone()).run());
+        keeping.spawn(Keeper::new(self.parts.store.clone(), self.parts.clock.clone()).run(self.parts.standing.clone()));
         loop {
             if let Err(problem) = engine.take_over().await {
                 if self.rest(problem).await {
@@ -92,6 +92,7 @@ impl Runner {
             loop {
                 match self.next_event(&engine, &mut shift, &mut changes, &mut tried).await {
                     Event::Stop => {
+                        tracing::info!("stopping: nothing new is begun");
                         self.leave(shift);
                         self.end().await;
                         return Ok(());
@@ -125,6 +126,7 @@ impl Runner {
         let options = WorkOptions { lanes: None, until: Until::Stopped, stop };
         let work = tokio::spawn(async move { working.work(options).await });
         let flows = Some(engine.flows().clone());
+        tracing::info!(revision = engine.flows().revision, "definitions are taken up");
         self.options.status.send_replace(Status { ready: true, problems: Vec::new(), flows });
         Shift { halt, work }
     }

@@ -1,8 +1,11 @@
 //! What stands while definitions come and go: turns at files, and calls to look again.
 
-use crate::exchange::{Gate, Share};
+use crate::exchange::{Gate, GateView, Share};
+use crate::facts::Facts;
+use crate::measures::Measures;
+use crate::overheard::Overheard;
 use model::definition::Limits;
-use model::{Millis, Problem};
+use model::{Millis, Problem, TaskId};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +31,9 @@ pub struct Standing {
     trouble: Mutex<Option<Problem>>,
     /// Gates before remote systems, by name of the HTTP client.
     gates: Mutex<Gates>,
+    facts: Facts,
+    overheard: Arc<Overheard>,
+    measures: Measures,
 }
 
 #[derive(Debug)]
@@ -61,6 +67,9 @@ impl Default for Standing {
                 told: 0,
                 works: 0,
             }),
+            facts: Facts::default(),
+            overheard: Arc::default(),
+            measures: Measures::default(),
         }
     }
 }
@@ -76,14 +85,50 @@ impl Gates {
 }
 
 impl Standing {
-    /// Says that there may be work that this process did not make itself.
+    /// Says that there may be work that this process did not make itself, and that any task may have changed.
     pub fn call(&self) {
+        self.facts.unnamed();
+        self.work.send_replace(());
+    }
+
+    /// The same where it is known which tasks changed: those, and new ones.
+    pub fn call_for(&self, changed: &[TaskId]) {
+        self.facts.tasks(changed.iter().copied());
+        self.facts.made();
         self.work.send_replace(());
     }
 
     /// Says that definitions were changed.
     pub fn definitions_changed(&self) {
+        self.facts.definitions();
         self.definitions.send_replace(());
+    }
+
+    /// What happened, for those who listen.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What is heard of answers while they come in.
+    #[must_use]
+    pub fn overheard(&self) -> &Arc<Overheard> {
+        &self.overheard
+    }
+
+    /// What is measured.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.measures
+    }
+
+    /// How the HTTP clients stand that were used or defined since the start, by name.
+    #[must_use]
+    pub fn clients(&self, now: Millis) -> Vec<(String, GateView)> {
+        let gates = self.gates();
+        let mut views: Vec<_> = gates.all.iter().map(|(name, gate)| (name.clone(), gate.view(now))).collect();
+        views.sort_by(|one, other| one.0.cmp(&other.0));
+        views
     }
 
     /// Hears of calls made from now on.

@@ -72,6 +72,12 @@ pub trait Operation: Send + Sync {
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
     }
 
+    /// The text that one event of a streamed answer adds, for those who read along; `None` where it adds none.
+    fn heard(&self, event: &Value) -> Option<String> {
+        let _ = event;
+        None
+    }
+
     /// Whether an answer whose connection broke came to its own end mark before: then it is whole all the same.
     fn is_whole(&self, part: &HttpAnswer) -> bool {
         let _ = part;

@@ -27,6 +27,7 @@ pub mod search;
 pub mod settings;
 pub mod sign_in;
 pub mod sqlite;
+pub mod standing;
 pub mod types;
 pub mod views;
 
@@ -49,5 +50,6 @@ pub use search::{
 pub use settings::Settings;
 pub use sign_in::{Credentials, Factor, LinkUse, NewLink, NewSession, Session, SignIn, SignedIn, WaysIn};
 pub use sqlite::{Access, SqliteStore};
+pub use standing::{Standings, TaskStanding};
 pub use types::*;
 pub use views::{SavedView, Views};

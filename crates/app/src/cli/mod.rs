@@ -36,6 +36,7 @@ pub(crate) use entities::method;
 use crate::exit::Exit;
 use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};
+use crate::logs::{LogFormat, Logs, ToMemory, ToStderr};
 use crate::print::{Printer, time};
 use crate::settings;
 use clap::{Parser, Subcommand};
@@ -48,7 +49,9 @@ use store::PostgresStore;
 use store::blobs::make_private_folder;
 use store::sqlite::{Access, SqliteStore, Upgrade};
 use store::{Store, StoreError};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Connects a company's systems to Mistral AI: durable tasks, no call paid twice, everything can be tried offline.
 #[derive(Debug, Parser)]
@@ -67,6 +70,9 @@ pub(crate) struct Cli {
     /// Prints no colours.
     #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     no_color: bool,
+    /// How what happens is written to stderr.
+    #[arg(long, global = true, env = "TRAMONTANE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
@@ -138,6 +144,9 @@ enum Command {
 /// What every verb gets.
 pub(crate) struct Context {
     pub(crate) printer: Printer,
+    /// What was said of late, where it is kept: by `serve`.
+    pub(crate) logs: Arc<Logs>,
+    log_format: LogFormat,
     data: Option<PathBuf>,
     database: Option<String>,
 }
@@ -244,7 +253,13 @@ fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
-    let context = Context { printer: Printer::new(cli.json, cli.no_color), data: cli.data, database: cli.database };
+    let context = Context {
+        printer: Printer::new(cli.json, cli.no_color),
+        logs: Arc::default(),
+        log_format: cli.log_format,
+        data: cli.data,
+        database: cli.database,
+    };
     let imported = match cli.command {
         // These look at imports themselves, or do not need them: they set right what is wrong with them.
         Command::Catalogue(_)
@@ -285,16 +300,18 @@ fn say_import(context: &Context, problems: &[Problem]) {
 }
 
 /// What the engine and the simulator have to say goes to stderr, from warnings on; `TRAMONTANE_LOG` asks for more.
-fn log_to_stderr() {
+fn log_to_stderr(context: &Context, keeps: bool) {
     let wanted = settings::environment("TRAMONTANE_LOG").unwrap_or_else(|| "warn".to_owned());
     let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let to_memory = keeps.then(|| ToMemory(context.logs.clone()).with_filter(LevelFilter::INFO));
+    let subscriber =
+        tracing_subscriber::registry().with(ToStderr(context.log_format).with_filter(filter)).with(to_memory);
     // Only a second one could fail, and there is none.
     let _ = subscriber.try_init();
 }
 
 fn in_runtime(context: &Context, verb: Command) -> Ended {
-    log_to_stderr();
+    log_to_stderr(context, matches!(verb, Command::Serve(_)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build();
     let runtime = runtime.map_err(|error| {
         Failure::new(Exit::Trouble, Problem::new("runtime", format!("cannot start threads: {error}")))

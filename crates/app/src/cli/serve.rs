@@ -6,7 +6,7 @@ use super::{Context, Ended, Failure, prices};
 use crate::activities::Worker;
 use crate::exit::Exit;
 use crate::parts;
-use crate::server::{self, control};
+use crate::server::{self, Door, Hub, Limits, Proxies, Reception, Requests, Room, control};
 use crate::settings::{self, Environment};
 use clap::Args;
 use engine::random::Seeded;
@@ -14,12 +14,16 @@ use engine::{Engine, Parts, Runner, RunnerOptions, Standing, Status, Until, Work
 use model::Problem;
 use model::definition::Span;
 use serde_json::json;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use store::Store;
+use tokio::net::UnixListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Other commands of this machine at once.
+const OWN_CONNECTIONS: usize = 64;
 
 /// Arguments of `tramontane serve`.
 #[derive(Debug, Args)]
@@ -29,9 +33,28 @@ Example: tramontane serve
 /healthz says whether it lives, /readyz whether it works. Webhooks are at /webhooks/ and what `tramontane webhooks`
 shows. SIGTERM: nothing new is begun, calls under way are awaited, the rest is handed back.")]
 pub(crate) struct Serve {
-    /// Address to listen on.
-    #[arg(long, default_value = "127.0.0.1:8420", env = "TRAMONTANE_LISTEN", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    /// Address to listen on, or unix:PATH for a socket of the file system; may be given more than once.
+    #[arg(
+        long,
+        default_value = "127.0.0.1:8420",
+        env = "TRAMONTANE_LISTEN",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    listen: Vec<Door>,
+    /// Where the proxy that stands before it connects from: an address, a network (10.0.0.0/24), or unix. What it says of
+    /// who asks is believed. Without one, only this machine may come.
+    #[arg(long, env = "TRAMONTANE_BEHIND_PROXY", value_delimiter = ',', value_name = "ADDRESS")]
+    behind_proxy: Vec<String>,
+    /// Connections at once. Where there are more, the one goes that has been idle for the longest.
+    #[arg(long, default_value_t = 1_024, env = "TRAMONTANE_CONNECTIONS", value_name = "N")]
+    connections: usize,
+    /// Connections at once from one address; proxies are not counted.
+    #[arg(long, default_value_t = 64, env = "TRAMONTANE_CONNECTIONS_EACH", value_name = "N")]
+    connections_each: usize,
+    /// Shows /metrics without a token. Only where no other machine may come.
+    #[arg(long)]
+    open_metrics: bool,
     /// How long calls under way are awaited when it is told to stop.
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     grace: Span,
@@ -88,10 +111,10 @@ impl Serve {
     }
 
     async fn serve(self, context: &Context, parts: Parts) -> Ended {
-        let listener = listen(self.listen).await?;
-        let address = listener.local_addr().map_or(self.listen, |address| address);
+        let doors = self.open(parts.store.as_ref()).await?;
         let (stop, stopping) = watch::channel(false);
         let (say, status) = watch::channel(Status::default());
+        let (close, closing) = watch::channel(false);
         let shared = server::Shared {
             store: parts.store.clone(),
             clock: parts.clock.clone(),
@@ -99,19 +122,34 @@ impl Serve {
             status: status.clone(),
             parts: parts.clone(),
             file_roots: self.file_roots.made(context)?,
+            hub: Hub::new(closing.clone()),
+            room: Room::new(Limits { all: self.connections.max(1), each: self.connections_each.max(1) }),
+            logs: context.logs.clone(),
+            requests: Arc::new(Requests::new(parts.clock.now())),
+            open_metrics: self.open_metrics,
         };
-        let (close, closing) = watch::channel(false);
-        let public = tokio::spawn(server::listen_tcp(listener, server::public(shared.clone()), closing.clone()));
-        let own = match self.own_socket(context, &parts)? {
-            Some(socket) => tokio::spawn(server::listen_unix(socket, control::router(shared), closing)),
-            None => tokio::spawn(async {}),
-        };
+        let proxies = Proxies::read(&self.behind_proxy).map_err(|problem| Failure::new(Exit::Refused, problem))?;
+        let reception =
+            |router, proxies| Reception { router, room: shared.room.clone(), proxies, stop: closing.clone() };
+        let outside = reception(server::public(shared.clone()), Arc::new(proxies));
+        let mut serving = JoinSet::new();
+        serving.spawn(shared.hub.clone().run(shared.clone()));
+        let mut places = Vec::new();
+        for (door, listener) in doors {
+            places.push(door);
+            serving.spawn(server::listen(listener, outside.clone()));
+        }
+        if let Some(socket) = self.own_socket(context, &parts)? {
+            let room = Room::new(Limits { all: OWN_CONNECTIONS, each: OWN_CONNECTIONS });
+            let inside = Reception { room, ..reception(control::router(shared.clone()), Arc::default()) };
+            serving.spawn(server::listen(server::Listener::Unix(socket), inside));
+        }
         let worker = Worker::new(parts.store.clone(), parts.clock.clone(), parts.standing.clone(), worker_name()?);
         let activities = tokio::spawn(worker.run(stopping.clone()));
         let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
         let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
         let running = tokio::spawn(runner.run());
-        let announce = announce(context, address, status);
+        let announce = announce(context, &places, status);
         let ended = tokio::select! {
             ended = running => ended,
             () = async { announce.await; std::future::pending().await } => return Ok(Exit::Stopped),
@@ -119,12 +157,25 @@ impl Serve {
         };
         close.send_replace(true);
         stop.send_replace(true);
-        let _ = tokio::join!(public, own, activities);
+        let _ = activities.await;
+        while serving.join_next().await.is_some() {}
         match ended {
             Ok(ended) => ended.map_err(Failure::refused)?,
             Err(error) => return Err(Failure::new(Exit::Trouble, Problem::new("runner_panicked", error.to_string()))),
         }
         Ok(Exit::Done)
+    }
+
+    /// Opens the doors, where they may be opened.
+    async fn open(&self, store: &dyn Store) -> Result<Vec<(Door, server::Listener)>, Failure> {
+        let refused = |problem| Failure::new(Exit::Refused, problem);
+        let proxies = Proxies::read(&self.behind_proxy).map_err(refused)?;
+        server::may_open(&self.listen, &proxies, self.open_metrics, store).await?.map_err(refused)?;
+        let mut open = Vec::new();
+        for door in &self.listen {
+            open.push(door.open().await.map_err(|problem| Failure::new(Exit::Trouble, problem))?);
+        }
+        Ok(open)
     }
 
     /// The socket that other commands of this machine use, where nobody else may write to the store.
@@ -161,22 +212,17 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let problem = Problem::new("address_taken", format!("cannot listen on {address}: {error}"));
-        Failure::new(Exit::Trouble, problem.hint("name another address with --listen; port 0 takes any that is free"))
-    })
-}
-
 /// Says where it listens, once work goes on: on stdout with `--json`, so that programs can wait for it.
-async fn announce(context: &Context, address: SocketAddr, mut status: watch::Receiver<Status>) {
+async fn announce(context: &Context, places: &[Door], mut status: watch::Receiver<Status>) {
     if status.wait_for(|status| status.ready).await.is_err() {
         return;
     }
     if context.printer.json() {
-        context.printer.data(&json!({ "url": format!("http://{address}") }).to_string());
+        let url = places.first().map(ToString::to_string);
+        let all: Vec<String> = places.iter().map(ToString::to_string).collect();
+        context.printer.data(&json!({ "url": url, "listens": all }).to_string());
     } else {
-        context.printer.say(&format!("serving on http://{address}"));
+        places.iter().for_each(|place| context.printer.say(&format!("serving on {place}")));
     }
 }
 

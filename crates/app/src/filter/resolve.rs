@@ -26,9 +26,7 @@ impl Names {
     /// What a filter needs to know: definitions only where it names something of theirs.
     pub(crate) async fn of(store: &dyn Store, filter: &Filter) -> Result<Self, StoreError> {
         let lanes = store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect();
-        let names = |word: &Word| {
-            matches!(word.is, Is::Route(_) | Is::Incoming(_) | Is::Operation(_) | Is::Client(_))
-        };
+        let names = |word: &Word| matches!(word.is, Is::Route(_) | Is::Incoming(_) | Is::Operation(_) | Is::Client(_));
         let definitions = match filter.words.iter().any(names) {
             true => store.definitions().await?.1,
             false => Vec::new(),

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::{
-    AuditEntry, Decided, Declared, DefinitionChange, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person,
-    Phase, Revise, Store, StoreError,
+    AuditEntry, Decided, Declared, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person, Phase, Revise, Store,
+    StoreError,
 };
 
 /// Where the socket is.
@@ -75,6 +75,10 @@ pub(crate) fn router(shared: Shared) -> Router {
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
     let definitions = matches!(ask, Ask::Revise(_) | Ask::Declare { .. });
+    let changed = match &ask {
+        Ask::Decide { tasks, .. } | Ask::DeleteEnded { tasks } => tasks.clone(),
+        _ => Vec::new(),
+    };
     let told = match carry_out(shared.store.as_ref(), ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
@@ -83,7 +87,7 @@ async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCo
     if definitions {
         shared.standing.definitions_changed();
     }
-    shared.standing.call();
+    shared.standing.call_for(&changed);
     (StatusCode::OK, Json(told))
 }
 

@@ -2,11 +2,15 @@
 
 mod api;
 pub(crate) mod control;
+mod events;
 mod health;
 mod listen;
+mod metrics;
 mod webhooks;
 
+use crate::logs::Logs;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use engine::clock::Clock;
 use engine::{Parts, Standing, Status};
@@ -16,7 +20,9 @@ use store::Store;
 use tokio::sync::watch;
 
 pub(crate) use api::{Activity, Person, Token, Trace, document, schema};
-pub(crate) use listen::{listen_tcp, listen_unix};
+pub(crate) use events::Hub;
+pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
+pub(crate) use metrics::Requests;
 
 /// What every request may know.
 #[derive(Clone)]
@@ -29,6 +35,16 @@ pub(crate) struct Shared {
     pub(crate) parts: Parts,
     /// Folders in which definitions that come through the API may name files.
     pub(crate) file_roots: Arc<[PathBuf]>,
+    /// Where what happens is told.
+    pub(crate) hub: Arc<Hub>,
+    /// Where connections have their places.
+    pub(crate) room: Arc<Room>,
+    /// What was said of late.
+    pub(crate) logs: Arc<Logs>,
+    /// What is counted of requests.
+    pub(crate) requests: Arc<Requests>,
+    /// Whether `/metrics` is shown without a token.
+    pub(crate) open_metrics: bool,
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.
@@ -38,5 +54,6 @@ pub(crate) fn public(shared: Shared) -> Router {
         .route("/readyz", get(health::ready))
         .merge(webhooks::router())
         .merge(api::router(&shared))
+        .layer(from_fn_with_state(shared.clone(), metrics::count))
         .with_state(shared)
 }

@@ -91,7 +91,7 @@ async fn receive(
     };
     match shared.store.begin_runs(vec![run]).await.map(|mut begun| begun.pop().flatten()) {
         Ok(Some((run, task))) => {
-            shared.standing.call();
+            shared.standing.call_for(&[]);
             (StatusCode::ACCEPTED, Json(json!({ "run": run, "task": task }))).into_response()
         }
         Ok(None) => (StatusCode::OK, Json(json!({ "duplicate": true }))).into_response(),

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start the binary and read its files")]
 
 pub mod contract;
+pub mod listener;
 pub mod server;
 pub mod serving;
 

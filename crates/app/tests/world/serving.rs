@@ -17,7 +17,12 @@ pub struct Serving {
 impl Serving {
     /// Starts it and waits until it says where it listens.
     pub fn start(command: &mut Command) -> Self {
-        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).stdout(Stdio::piped());
+        Self::start_with(command, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(command: &mut Command, more: &[&str]) -> Self {
+        command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).args(more).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -37,6 +42,15 @@ impl Serving {
         assert!(self.child.wait().unwrap().success());
     }
 
+    /// What the system says of its memory, in bytes, and how many files and sockets it has open.
+    pub fn use_of_system(&self) -> (u64, usize) {
+        let folder = format!("/proc/{}", self.child.id());
+        let status = std::fs::read_to_string(format!("{folder}/status")).unwrap();
+        let held = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kibibytes: u64 = held.split_whitespace().next().unwrap().parse().unwrap();
+        (kibibytes * 1024, std::fs::read_dir(format!("{folder}/fd")).unwrap().count())
+    }
+
     /// A request over a connection of its own: status and body.
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
         request(&self.address, method, path, headers, body).unwrap()
@@ -53,7 +67,14 @@ pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)]
     // A server that has refused may have closed its end already.
     let _ = socket.write_all(body);
     let mut answer = Vec::new();
-    let _ = socket.read_to_end(&mut answer);
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") && socket.read(&mut byte).is_ok_and(|read| read == 1) {
+        answer.push(byte[0]);
+    }
+    // A stream of events has no end.
+    if !String::from_utf8_lossy(&answer).contains("text/event-stream") {
+        let _ = socket.read_to_end(&mut answer);
+    }
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();

@@ -5,6 +5,28 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// The text that one event adds to its answer, for those who read along: of the first choice, where there are several.
+pub(super) fn text_of(event: &Value) -> Option<String> {
+    if let Some(choices) = event.get("choices") {
+        return content_text(choices.get(0)?.get("delta")?.get("content")?);
+    }
+    match event.get("type").and_then(Value::as_str)? {
+        "message.output.delta" => content_text(event.get("content")?),
+        "transcription.text.delta" => content_text(event.get("text")?),
+        _ => None,
+    }
+}
+
+/// A text, or the texts of its pieces.
+fn content_text(content: &Value) -> Option<String> {
+    match content {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(pieces) => Some(pieces.iter().filter_map(content_text).collect()),
+        Value::Object(piece) => piece.get("text").and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    }
+}
+
 /// Chunks of chat, FIM and agents completion.
 #[derive(Default)]
 pub(super) struct Completion {

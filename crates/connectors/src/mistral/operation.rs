@@ -1,5 +1,6 @@
 //! One operation: from request to HTTP call, from answer to what it says.
 
+use super::chunks::text_of;
 use super::stream::{End, Folded, fold, live};
 use super::{mistakes, prices::Prices, refusal, usage};
 use crate::openapi::catalogue::{Catalogue, Entry, Method, Stream};
@@ -238,6 +239,10 @@ impl Operation for EntryOperation {
             return marked(fold(&part.body).answer);
         }
         Value::String(String::from_utf8_lossy(&part.body).into_owned())
+    }
+
+    fn heard(&self, event: &Value) -> Option<String> {
+        text_of(event)
     }
 
     fn is_whole(&self, part: &HttpAnswer) -> bool {

@@ -183,6 +183,18 @@ impl Client {
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
     ) -> Exchanged {
+        self.exchange_heard(request, credential, request_id, files, &mut |_| {}).await
+    }
+
+    /// The same; `hear` gets the pieces of the answer as they come.
+    pub(crate) async fn exchange_heard(
+        &self,
+        request: &HttpRequest,
+        credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
         let mut built = match self.build_request(request, credential, request_id) {
             Ok(built) => built,
             Err(problem) => return lost(Evidence::NotSent, problem),
@@ -206,7 +218,7 @@ impl Client {
             }
         };
         crash::point("after_headers");
-        let answer = self.read(response, request, files).await;
+        let answer = self.read(response, request, files, hear).await;
         if let Exchanged::Answer(answer) = &answer {
             self.gate().heard(answer);
         }
@@ -271,7 +283,13 @@ impl Client {
         Ok(())
     }
 
-    async fn read(&self, mut response: reqwest::Response, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+        request: &HttpRequest,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
             true => Body::File(Keeping::start(files.clone(), self.max_file)),
@@ -285,6 +303,7 @@ impl Client {
             let piece = tokio::time::timeout_at(limit, response.chunk()).await;
             let (code, reason) = match piece {
                 Ok(Ok(Some(piece))) => {
+                    hear(&piece);
                     let enough = page.as_mut().is_some_and(|page| page.add(&piece));
                     match body.add(piece).await {
                         Added::Fits if !enough => continue,

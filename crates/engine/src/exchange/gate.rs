@@ -74,6 +74,21 @@ impl Announced {
 /// A limit is near when less than this part of it is left.
 const NEAR: u64 = 5;
 
+/// How a gate stands, for those who look from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateView {
+    /// Calls that may be under way here.
+    pub permits: usize,
+    /// Calls that are.
+    pub under_way: usize,
+    /// Lanes that wait for a permit.
+    pub waiting: usize,
+    /// Until when nothing is sent, where that is so.
+    pub paused_until: Option<Millis>,
+    /// After a pause, until one call was answered.
+    pub is_trying: bool,
+}
+
 /// Whether a call may go now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
@@ -150,6 +165,19 @@ impl Gate {
         state.size = size;
         if was_shut != (size == 0) {
             self.changed.send_replace(());
+        }
+    }
+
+    /// How it stands.
+    pub(crate) fn view(&self, now: Millis) -> GateView {
+        let waiting = self.waiting.borrow().values().sum();
+        let state = self.state();
+        GateView {
+            permits: state.size,
+            under_way: (state.size + state.owed).saturating_sub(self.permits.available_permits()),
+            waiting,
+            paused_until: (state.paused_until > now).then_some(state.paused_until),
+            is_trying: state.is_trying,
         }
     }
 
@@ -261,10 +289,17 @@ impl Gate {
         self.changed.send_replace(());
     }
 
-    /// What became of a call. `until`: the service asked to be left alone until then.
-    pub(crate) fn report(&self, evidence: Evidence, until: Option<Millis>, was_probe: bool, now: Millis) {
-        {
+    /// What became of a call. `until`: the service asked to be left alone until then. `Some` where that pauses it anew: until when.
+    pub(crate) fn report(
+        &self,
+        evidence: Evidence,
+        until: Option<Millis>,
+        was_probe: bool,
+        now: Millis,
+    ) -> Option<Millis> {
+        let paused = {
             let mut state = self.state();
+            let before = state.paused_until;
             if was_probe {
                 state.probe_is_out = false;
             }
@@ -297,8 +332,11 @@ impl Gate {
                     }
                 }
             }
-        }
+            // Many calls hear of the same pause; it is told once.
+            (before <= now && state.paused_until > now).then_some(state.paused_until)
+        };
         self.changed.send_replace(());
+        paused
     }
 
     /// Hears of changes made from now on.

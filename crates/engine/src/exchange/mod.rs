@@ -20,6 +20,6 @@ pub use client::{Client, Exchanged, Keys};
 pub(crate) use client::{base_url, judge};
 pub use form::Files;
 pub(crate) use gate::Permit;
-pub use gate::{Gate, Pass};
+pub use gate::{Gate, GateView, Pass};
 pub use redact::redact_headers;
 pub(crate) use share::Share;

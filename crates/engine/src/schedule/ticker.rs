@@ -57,8 +57,16 @@ impl Ticker {
             next = next.into_iter().chain(scheduled.next_after(now)).min();
         }
         if !runs.is_empty() {
+            for run in &runs {
+                let (schedule, late) =
+                    (run.trigger.as_str(), run.skipped.as_ref().map(|problem| problem.code.as_ref()));
+                match late {
+                    Some(code) => tracing::warn!(schedule, code, "a time of a schedule is passed over"),
+                    None => tracing::info!(schedule, "a schedule begins a run"),
+                }
+            }
             self.parts.store.begin_runs(runs).await?;
-            self.parts.standing.call();
+            self.parts.standing.call_for(&[]);
         }
         Ok(next)
     }

@@ -2,9 +2,10 @@
 
 use super::dispatch::Shared;
 use crate::exchange::{Client, Gate, Pass, Permit};
-use model::{Evidence, Millis, Problem, Usage};
+use crate::measures::Called;
+use model::{Millis, Problem};
 use std::sync::Arc;
-use store::{Draw, Drawn, Settle, StoreError};
+use store::{AttemptEnd, Draw, Drawn, Settle, StoreError};
 
 /// How soon an engine that was out of touch looks again whether others know of it.
 const OUT_OF_TOUCH: Millis = 200;
@@ -161,11 +162,17 @@ pub(super) async fn report(
     shared: &Shared,
     client: &Client,
     mut leave: Leave,
-    evidence: Evidence,
+    end: &AttemptEnd,
     until: Option<Millis>,
-    usage: Option<&Usage>,
+    began: Millis,
 ) {
-    client.gate().report(evidence, until, leave.is_probe, shared.now());
+    let (evidence, usage, now) = (end.evidence, end.usage.as_ref(), shared.now());
+    let called = Called { client: client.name(), evidence, status: end.status, took: now - began, usage };
+    shared.parts.standing.measures().called(&called);
+    if let Some(until) = client.gate().report(evidence, until, leave.is_probe, now) {
+        let (client, evidence, wait_ms) = (client.name(), evidence.as_str(), until - now);
+        tracing::info!(client, evidence, wait_ms, "nothing is sent to the HTTP client for now; then one call tries");
+    }
     leave.is_probe = false;
     let (tokens, expected) = (leave.tokens, leave.cost);
     // Given back when the answer is in, not when it is committed.

@@ -178,7 +178,7 @@ impl Shared {
         let count = tokens.len();
         self.let_go(tokens.iter().copied());
         match self.insist(|| self.parts.store.hand_back(tokens.clone(), self.now())).await {
-            Ok(()) => {}
+            Ok(()) => self.parts.standing.facts().tasks(tokens.iter().map(|token| token.task)),
             // It is time to stop: take-over finds them, and calls under way are still awaited.
             Err(error) if error.is_passing() => tracing::warn!(%error, "claims could not be handed back"),
             Err(error) => self.signals.fail(error),
@@ -302,6 +302,7 @@ impl Work {
             crash::point("after_claim");
         }
         self.shared.hold(claims.iter().map(|claim| claim.token));
+        self.shared.parts.standing.facts().tasks(claims.iter().map(|claim| claim.token.task));
         let mut by_lane: HashMap<LaneId, Vec<Claim>> = HashMap::new();
         for claim in claims {
             by_lane.entry(claim.lane).or_default().push(claim);

@@ -17,6 +17,7 @@ use crate::crash;
 use crate::decide::{Case, LONGEST_WAIT, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
+use crate::overheard::Reader;
 use bytes::Bytes;
 use model::definition::AnswerAs;
 use model::{
@@ -213,7 +214,10 @@ impl HttpLane {
         let is_open = still_open(&self.shared, &push.client, leave.is_probe).await;
         let began = self.shared.now();
         let exchanged = if is_open {
-            push.client.exchange(&prepared.http, operation.credential(), Some(&id), &files).await
+            let task = claim.token.task;
+            let mut aloud = Reader::new(self.shared.parts.standing.overheard(), task, operation.as_ref());
+            let hear = &mut |piece: &[u8]| aloud.hear(piece);
+            push.client.exchange_heard(&prepared.http, operation.credential(), Some(&id), &files, hear).await
         } else {
             let reason = "it was time to stop before the service let calls through again";
             Exchanged::Lost { evidence: Evidence::NotSent, problem: Problem::new("stopped", reason), part: None }
@@ -231,7 +235,7 @@ impl HttpLane {
         };
         drop(own);
         if is_open {
-            report(&self.shared, &push.client, leave, ended.end.evidence, until, ended.end.usage.as_ref()).await;
+            report(&self.shared, &push.client, leave, &ended.end, until, began).await;
         }
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
     }

@@ -23,6 +23,7 @@ mod repeat;
 mod settle;
 pub(crate) mod storages;
 mod take_over;
+mod told;
 mod wait;
 
 pub use answered::from_answer;

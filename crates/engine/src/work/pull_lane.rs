@@ -6,7 +6,7 @@ use super::dispatch::Shared;
 use super::file::name_file;
 use super::http_lane::{answered_end, joined, unkept, used};
 use super::keep::{AnswerFiles, BlobKeeper, in_one, left_out};
-use super::settle::Outcome;
+use super::settle::{Concluded, Outcome};
 use super::storages::with_storages;
 use crate::decide::{Case, LONGEST_WAIT, Policy, decide};
 use crate::exchange::Exchanged;
@@ -114,11 +114,15 @@ impl PullLane {
             Ok(step) => {
                 tokio::task::spawn_blocking(move || {
                     let mut context = TransformContext::at(shared.now());
-                    Outcome::Whole(lane, Box::new(taken_in(&shared.flows, &flow, &claim, step, &mut context)))
+                    let finish = taken_in(&shared.flows, &flow, &claim, step, &mut context);
+                    Outcome::Whole(Box::new(Concluded { lane, run: claim.run, finish }))
                 })
                 .await
             }
-            Err(stopped) => Ok(Outcome::Whole(lane, Box::new(self.stopped(&claim, stopped)))),
+            Err(stopped) => {
+                let finish = self.stopped(&claim, stopped);
+                Ok(Outcome::Whole(Box::new(Concluded { lane, run: claim.run, finish })))
+            }
         };
         match outcome {
             Ok(outcome) => drop(self.shared.outcomes.send(outcome)),
@@ -252,6 +256,7 @@ impl PullLane {
         }
         crate::crash::point("after_start");
         let id = format!("{}-{}-{}", self.shared.parts.store.id(), claim.token.task, claim.token.attempt);
+        let began = self.shared.now();
         let exchanged = pull
             .client
             .exchange(&prepared.http, pull.operation.credential(), Some(&id), &AnswerFiles::of(&self.shared))
@@ -265,7 +270,7 @@ impl PullLane {
             Evidence::Refused { after_ms } => after_ms.map(|after| end.at + after.min(LONGEST_WAIT)),
             _ => None,
         };
-        report(&self.shared, &pull.client, leave, end.evidence, until, end.usage.as_ref()).await;
+        report(&self.shared, &pull.client, leave, end, until, began).await;
         read.map(Some)
     }
 

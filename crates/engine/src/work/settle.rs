@@ -4,9 +4,11 @@ use super::conclude::{Ended, conclude};
 use super::dispatch::Shared;
 use super::pull_lane::{Step, taken_in};
 use super::storages::with_storages;
+use super::told;
 use crate::crash;
 use crate::flow::{Flows, PullFlow};
-use model::{Millis, TransformContext};
+use model::{Millis, RunId, TransformContext};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::{Claim, Ending, Finish, LaneId, Next, Token};
@@ -25,7 +27,15 @@ pub(super) enum Outcome {
     /// Of a pull whose transformers use storages: they are still to be run.
     Page(Arc<PullFlow>, Box<(Claim, Step)>),
     /// Of a pull, complete.
-    Whole(LaneId, Box<Finish>),
+    Whole(Box<Concluded>),
+}
+
+/// An end with everything that follows from it.
+#[derive(Clone)]
+pub(super) struct Concluded {
+    pub(super) lane: LaneId,
+    pub(super) run: RunId,
+    pub(super) finish: Finish,
 }
 
 /// Runs until every sender is gone.
@@ -62,7 +72,7 @@ impl Outcome {
         match self {
             Self::Push(ended) => ended.claim.lane,
             Self::Page(flow, _) => flow.lane,
-            Self::Whole(lane, _) => *lane,
+            Self::Whole(concluded) => concluded.lane,
         }
     }
 
@@ -74,15 +84,15 @@ impl Outcome {
         }
     }
 
-    fn conclude(self, flows: &Flows, context: &mut TransformContext) -> (LaneId, Finish) {
+    fn conclude(self, flows: &Flows, context: &mut TransformContext) -> Concluded {
         let lane = self.lane();
         match self {
-            Self::Push(ended) => (lane, conclude(flows, *ended, context)),
+            Self::Push(ended) => Concluded { lane, run: ended.claim.run, finish: conclude(flows, *ended, context) },
             Self::Page(flow, page) => {
                 let (claim, step) = *page;
-                (lane, taken_in(flows, &flow, &claim, step, context))
+                Concluded { lane, run: claim.run, finish: taken_in(flows, &flow, &claim, step, context) }
             }
-            Self::Whole(_, finish) => (lane, *finish),
+            Self::Whole(concluded) => *concluded,
         }
     }
 }
@@ -129,10 +139,11 @@ fn panicked() {
 }
 
 /// Writes ends down; those that are not overtaken make room for others. Empty where the store failed.
-async fn record(shared: &Arc<Shared>, concluded: Vec<(LaneId, Finish)>) -> Vec<Ending> {
-    let has_page = concluded.iter().any(|(lane, _)| shared.flows.pulls.contains_key(lane));
-    let (lanes, ends): (Vec<LaneId>, Vec<Finish>) = concluded.into_iter().unzip();
-    let follows: Vec<Follows> = lanes.into_iter().zip(&ends).map(|(lane, end)| Follows::of(lane, end)).collect();
+async fn record(shared: &Arc<Shared>, concluded: Vec<Concluded>) -> Vec<Ending> {
+    let has_page = concluded.iter().any(|concluded| shared.flows.pulls.contains_key(&concluded.lane));
+    let follows: Vec<Follows> = concluded.iter().map(Follows::of).collect();
+    let ends: Vec<Finish> = concluded.into_iter().map(|concluded| concluded.finish).collect();
+    let began = shared.now();
     crash::point("before_outcome");
     // Renewing goes on until the end is on disk: only then may nobody take them over.
     let endings = match shared.insist_to_the_end(ends, |ends| shared.parts.store.finish(ends)).await {
@@ -152,6 +163,9 @@ async fn record(shared: &Arc<Shared>, concluded: Vec<(LaneId, Finish)>) -> Vec<E
     if lost > 0 {
         tracing::warn!(lost, "outcomes came after their claim was lost and were not recorded");
     }
+    shared.parts.standing.measures().committed(endings.len(), shared.now() - began);
+    let on_disk = follows.iter().zip(&endings).filter(|(_, ending)| **ending == Ending::Kept);
+    told::tell(shared, on_disk.map(|(follows, _)| follows));
     let is_over = |at: usize| endings.get(at) != Some(&Ending::Overtaken);
     let over = follows.into_iter().enumerate().filter(|(at, _)| is_over(*at)).map(|(_, follows)| follows);
     go_on(shared, &over.collect::<Vec<_>>());
@@ -159,15 +173,21 @@ async fn record(shared: &Arc<Shared>, concluded: Vec<(LaneId, Finish)>) -> Vec<E
 }
 
 /// What follows from an end for the loop.
-struct Follows {
-    lane: LaneId,
-    token: Token,
+pub(super) struct Follows {
+    pub(super) lane: LaneId,
+    pub(super) run: RunId,
+    pub(super) token: Token,
+    pub(super) next: Next,
+    /// Code of its problem, where it has one.
+    pub(super) code: Option<Cow<'static, str>>,
     fed: Vec<LaneId>,
     due_at: Option<Millis>,
 }
 
 impl Follows {
-    fn of(lane: LaneId, end: &Finish) -> Self {
+    fn of(concluded: &Concluded) -> Self {
+        let Concluded { lane, run, finish: end } = concluded;
+        let (lane, run) = (*lane, *run);
         let made = end.new_tasks.iter().map(|task| task.lane);
         let due_at = match end.next {
             Next::Retry(at) | Next::Waiting(at) => Some(at),
@@ -176,7 +196,8 @@ impl Follows {
         let mut fed: Vec<LaneId> = made.chain(matches!(end.next, Next::Again(_)).then_some(lane)).collect();
         fed.sort_unstable();
         fed.dedup();
-        Self { lane, token: end.token, fed, due_at }
+        let code = end.end.problem.as_ref().map(|problem| problem.code.clone());
+        Self { lane, run, token: end.token, next: end.next, code, fed, due_at }
     }
 }
 

@@ -41,7 +41,12 @@ pub async fn take_over(parts: &Parts, flows: &Arc<Flows>) -> Result<usize, Probl
     for batch in batches.into_values() {
         ends.extend(recover(parts, flows, batch).await);
     }
+    if count > 0 {
+        tracing::info!(count, "attempts that an earlier process had begun are settled");
+    }
     record(parts, flows, ends).await.map_err(|error| error.problem())?;
+    // What was claimed and not begun went back to being new, and nobody says which.
+    parts.standing.facts().unnamed();
     Ok(count)
 }
 

@@ -24,6 +24,7 @@ mod search;
 mod server;
 mod settings;
 mod sign_in;
+mod standing;
 mod starts;
 mod tally;
 mod tasks;

@@ -24,6 +24,7 @@ mod schedules;
 mod search;
 mod settings;
 mod sign_in;
+mod standing;
 mod tally;
 mod tasks;
 mod text;

@@ -24,6 +24,8 @@ pub(super) struct Actor {
     pub(super) sees_payloads: bool,
     /// The address that they come from.
     pub(super) origin: String,
+    /// Hash of the token that they showed.
+    hash: [u8; 32],
 }
 
 /// From where [`admit`] has put it. A route that has no role has no actor, and its handler is not called.
@@ -97,13 +99,15 @@ async fn judge(needs: &Needs, caller: Caller) -> Result<Actor, Refused> {
         None => None,
     };
     let Some(Bearer { token, person }) = bearer else { return Err(unauthorised()) };
+    let is_disabled = person.is_disabled;
     let actor = Actor {
         role: token.role.min(person.role),
         sees_payloads: person.sees_payloads,
         name: person.name,
         origin: caller.origin,
+        hash: caller.hash.unwrap_or_default(),
     };
-    let counts = !person.is_disabled && token.expires_at.is_none_or(|end| end > now);
+    let counts = !is_disabled && token.expires_at.is_none_or(|end| end > now);
     if !counts || actor.role < *role {
         shared.store.record(vec![actor.did("denied", caller.asked, now)]).await?;
         return Err(if counts { forbidden(*role) } else { unauthorised() });
@@ -112,6 +116,13 @@ async fn judge(needs: &Needs, caller: Caller) -> Result<Actor, Refused> {
         shared.store.access_token_used(token.id, now).await?;
     }
     Ok(actor)
+}
+
+/// Whether they may still do what they came for: for answers that go on for long. Where nobody can tell, they may not.
+pub(super) async fn still_counts(shared: &Shared, actor: &Actor) -> bool {
+    let Ok(Some(Bearer { token, person })) = shared.store.bearer(actor.hash).await else { return false };
+    let is_over = token.expires_at.is_some_and(|end| end <= shared.clock.now());
+    !person.is_disabled && !is_over && (person.sees_payloads || !actor.sees_payloads)
 }
 
 /// The hash of the token that is shown, if one is, once, and looks like ours.

@@ -32,7 +32,7 @@ const MOST: u64 = 8 << 20;
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// Sends all of it. Else the first 64 KiB are sent, or the `Range` that is asked for, 8 MiB at most.
-    whole: Option<bool>,
+    pub(super) whole: Option<bool>,
 }
 
 /// The data of a task, for those who may see it.
@@ -131,7 +131,7 @@ pub(super) async fn send(
     shared: &Shared,
     body: store::Body,
     name: &str,
-    whole: Option<bool>,
+    pub(super) whole: Option<bool>,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
     let length = match &body {

@@ -4,7 +4,6 @@ use super::super::Shared;
 use super::noted::{Noted, noted};
 use super::plans::{Change, wrong};
 use super::problem::Refused;
-use super::schema;
 use axum::http::StatusCode;
 use engine::definitions::{Draft, MAX_FILE_BYTES, MAX_FILES, Source};
 use model::Problem;

@@ -55,6 +55,11 @@ impl Refused {
     }
 }
 
+/// The answer to a request that comes to no handler.
+pub(in super::super) fn refuse(status: StatusCode, problem: Problem) -> Response {
+    Refused::new(status, problem).into_response()
+}
+
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self { status, problem, problems, revision, used_by } = self;

@@ -5,8 +5,8 @@ use super::actor::{self, Needs};
 use super::problem::Refused;
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    activities, audit, bodies, bulk, bundle, definitions, filters, once, operations, people, plans, revisions, runs,
-    schedules, storages, tasks, trace, usage, variables, views, webhooks,
+    activities, audit, bodies, bulk, bundle, definitions, events, filters, health, logs, once, operations, people,
+    plans, revisions, runs, schedules, storages, tasks, trace, usage, variables, views, webhooks,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -14,7 +14,7 @@ use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
-use axum::routing::any;
+use axum::routing::{any, get};
 use model::Problem;
 use model::Role::{self, Admin, Editor, Operator, Viewer};
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -43,6 +43,10 @@ fn table() -> Vec<Route> {
     vec![
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(people::me)),
+        route(Viewer, routes!(health::show)),
+        route(Viewer, routes!(events::all)),
+        route(Viewer, routes!(events::one_task)),
+        route(Viewer, routes!(logs::list)),
         route(Viewer, routes!(tasks::list)),
         route(Viewer, routes!(tasks::histogram)),
         route(Operator, routes!(bulk::decide)),
@@ -120,9 +124,16 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
         paths.paths.keys().fold(router, |router, path| router.route(&format!("{BASE}{path}"), methods.clone()))
     };
     let nothing = || async { Refused::not_found("path_unknown", "there is nothing at this address") };
+    // Beside the API, where collectors look for it.
+    let measured = match shared.open_metrics {
+        true => get(health::measured),
+        false => get(health::measured)
+            .layer(from_fn_with_state(Needs { shared: shared.clone(), role: Viewer }, actor::admit)),
+    };
     table()
         .into_iter()
         .fold(Router::new(), add)
+        .route("/metrics", measured)
         .route(&format!("{BASE}/{{*path}}"), any(nothing))
         .method_not_allowed_fallback(|| async {
             let problem = Problem::new("method_wrong", "this address has no such method");

@@ -119,7 +119,7 @@ pub(super) async fn begin(
         Refused::new(status, problem)
     })?;
     shared.store.record(vec![actor.did("run.begin", format!("{incoming} {}", begun.run), shared.clock.now())]).await?;
-    shared.standing.call();
+    shared.standing.call_for(&[]);
     Ok((StatusCode::ACCEPTED, Json(Begun { run: begun.run, continued: begun.continued })))
 }
 

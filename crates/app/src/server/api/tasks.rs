@@ -317,7 +317,7 @@ async fn carry_out(
         None => return Err(unknown(id)),
     }
     shared.store.record(vec![actor.did(what, id.to_string(), now)]).await?;
-    shared.standing.call();
+    shared.standing.call_for(&[TaskId(id)]);
     let Some(story) = shared.store.task(TaskId(id)).await? else { return Err(unknown(id)) };
     Ok(Json(TaskSummary::of(&story.row, &lanes(shared).await?)))
 }
