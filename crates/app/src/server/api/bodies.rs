@@ -131,7 +131,7 @@ pub(super) async fn send(
     shared: &Shared,
     body: store::Body,
     name: &str,
-    pub(super) whole: Option<bool>,
+    whole: Option<bool>,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
     let length = match &body {
