@@ -1,5 +1,6 @@
 //! The command line: a file per verb.
 
+mod activities;
 mod against;
 mod alerts;
 mod apply;
@@ -124,6 +125,8 @@ enum Command {
     Storages(storages::Storages),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
+    /// Shows work about many tasks that goes on by itself, pauses it and stops it.
+    Activities(activities::Activities),
     /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
     /// Shows who may use the server, and changes what they may do.
@@ -379,6 +382,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Webhooks(verb) => verb.run(context).await,
             Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
+            Command::Activities(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
