@@ -35,8 +35,9 @@ routes:
 /// Whole text of `/metrics`.
 fn metrics(serving: &Serving, token: &str) -> String {
     let mut socket = TcpStream::connect(&serving.address).unwrap();
-    let head =
-        format!("GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "GET /metrics HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+    );
     socket.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();

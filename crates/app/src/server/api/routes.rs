@@ -148,9 +148,9 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
 /// What a token must be for that changes something there, by the first word of the path.
 fn scope_of(path: &str) -> Option<Scope> {
     match path.split('/').nth(1)? {
-        "tasks" | "activities" | "views" | "storages" => Some(Scope::Tasks),
-        "runs" | "schedules" | "webhooks" => Some(Scope::Runs),
-        "definitions" | "plan" | "apply" | "export" | "import" | "operations" | "tests" | "environments" => {
+        "tasks" | "activities" | "views" | "filters" | "storages" => Some(Scope::Tasks),
+        "runs" | "schedules" | "webhooks" | "proxy" => Some(Scope::Runs),
+        "definitions" | "revisions" | "plan" | "apply" | "export" | "test" | "operations" | "alerts" | "models" => {
             Some(Scope::Definitions)
         }
         "secrets" => Some(Scope::Secrets),
