@@ -8,6 +8,8 @@ mod held;
 mod imports;
 mod logs;
 mod operations;
+#[cfg(feature = "otel")]
+mod otel;
 mod parts;
 mod print;
 mod server;

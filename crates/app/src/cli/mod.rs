@@ -7,6 +7,7 @@ mod backup;
 mod call;
 mod call_files;
 mod catalogue;
+mod completion;
 mod decide;
 mod demo;
 mod doctor;
@@ -139,6 +140,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Prints the API of `serve` as an OpenAPI document.
     Openapi(openapi::OpenApi),
+    /// Prints a script that completes commands in a shell.
+    Completion(completion::Completion),
+    /// Prints the manual page, or writes one for every verb.
+    Man(completion::Man),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -271,7 +276,10 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         | Command::Restore(_)
         | Command::Doctor(_)
         | Command::Store(_)
-        | Command::Demo(_) => Ok(()),
+        | Command::Demo(_)
+        | Command::Openapi(_)
+        | Command::Completion(_)
+        | Command::Man(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -280,6 +288,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
         Command::Openapi(verb) => verb.run(&context),
+        Command::Completion(verb) => verb.run(&context),
+        Command::Man(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -325,6 +335,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
             Command::Openapi(verb) => verb.run(context),
+            Command::Completion(verb) => verb.run(context),
+            Command::Man(verb) => verb.run(context),
             Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,

@@ -131,6 +131,8 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            turns: Arc::default(),
+            choices: Arc::default(),
             file_roots: self.file_roots.made(context)?,
             hub: Hub::new(closing.clone()),
             room: Room::new(Limits { all: self.connections.max(1), each: self.connections_each.max(1) }),
@@ -149,6 +151,13 @@ impl Serve {
         let outside = reception(server::public(shared.clone(), hosts), Arc::new(proxies));
         let mut serving = JoinSet::new();
         serving.spawn(shared.hub.clone().run(shared.clone()));
+        #[cfg(feature = "otel")]
+        if let Some(tracing) = crate::otel::begin(&parts.standing, parts.store.id())
+            .map_err(|problem| Failure::new(Exit::Refused, problem))?
+        {
+            // Ends with the process: what is told last may be lost.
+            tokio::spawn(tracing);
+        }
         let mut places = Vec::new();
         for (door, listener) in doors {
             places.push(door);

@@ -1,6 +1,7 @@
 //! What listens: health, webhooks and the API on an address, other commands of this machine on a socket in the data folder.
 
 mod api;
+mod body;
 pub(crate) mod control;
 mod events;
 mod health;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Deed, Person, Token, Trace, document, rights, schema};
+pub(crate) use api::{Deed, Lists, Person, Token, Trace, Turns, document, rights, schema};
 pub(crate) use events::Hub;
 pub(crate) use hosts::{Hosts, host_name};
 pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
@@ -37,6 +38,10 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// Who calls which route.
+    pub(crate) turns: Arc<Turns>,
+    /// What can be chosen, as it was lately.
+    pub(crate) choices: Arc<Lists>,
     pub(crate) signing_in: Arc<SigningIn>,
     // FACTOR pub(crate) keys: Arc<Keys>,
     /// Folders in which definitions that come through the API may name files.

@@ -12,6 +12,7 @@ mod form;
 mod gate;
 mod live;
 mod pace;
+mod post;
 mod redact;
 mod share;
 
@@ -21,5 +22,6 @@ pub(crate) use client::{base_url, judge};
 pub use form::Files;
 pub(crate) use gate::Permit;
 pub use gate::{Gate, GateView, Pass};
+pub use post::Post;
 pub use redact::redact_headers;
 pub(crate) use share::Share;

@@ -6,9 +6,12 @@
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
 mod actor;
+mod answers;
 mod audit;
 mod bundle;
 mod caller;
+mod calls;
+mod choices;
 mod definitions;
 mod document;
 mod events;
@@ -23,6 +26,7 @@ mod people;
 mod plans;
 mod preconditions;
 mod problem;
+mod proxy;
 mod revisions;
 mod routes;
 mod runs;
@@ -40,8 +44,10 @@ mod usage;
 mod variables;
 
 pub(crate) use audit::Deed;
+pub(crate) use choices::Lists;
 pub(crate) use people::{Person, rights};
 pub(super) use problem::{Refused, refuse};
+pub(crate) use proxy::Turns;
 pub(crate) use routes::document;
 pub(super) use routes::router;
 pub(crate) use tokens::Token;

@@ -8,7 +8,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::{Millis, Problem};
+use model::{Problem, RunId, TaskId};
+use std::time::Duration;
 use store::StoreError;
 
 /// A request that is not fulfilled.
@@ -16,24 +17,33 @@ use store::StoreError;
 pub(in super::super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    /// The run and the task that it is about.
+    about: Option<(RunId, TaskId)>,
+    /// When to come again.
+    after: Option<Duration>,
     /// What is wrong with definitions, one by one.
     problems: Vec<Noted>,
     /// The revision that there is.
     revision: Option<i64>,
     /// The definitions that are in the way.
     used_by: Vec<Name>,
-    /// Seconds.
-    again_after: Option<i64>,
 }
 
 impl Refused {
     pub(in super::super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new(), again_after: None }
+        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new(), about: None, after: None }
     }
 
-    /// It may be asked again after so long.
-    pub(super) fn again_after(self, wait: Millis) -> Self {
-        Self { again_after: Some((wait + 999) / 1_000), ..self }
+    /// Names the task that it is about, so that it can be asked for.
+    pub(super) fn about(mut self, run: RunId, task: TaskId) -> Self {
+        self.about = Some((run, task));
+        self
+    }
+
+    /// Says when to come again.
+    pub(super) fn after(mut self, time: Duration) -> Self {
+        self.after = Some(time);
+        self
     }
 
     /// Says what is wrong with definitions.
@@ -69,7 +79,7 @@ pub(in super::super) fn refuse(status: StatusCode, problem: Problem) -> Response
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem, problems, revision, used_by, again_after } = self;
+        let Self { status, problem, problems, revision, used_by, about, after } = self;
         let body = ProblemDetails {
             kind: format!("/docs/errors/{}", problem.code),
             status: status.as_u16(),
@@ -80,12 +90,16 @@ impl IntoResponse for Refused {
             problems,
             revision,
             used_by,
+            run: about.map(|(run, _)| run.0),
+            task: about.map(|(_, task)| task.0),
         };
         let mut response = (status, Json(json(&body))).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = again_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        if let Some(after) = after {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
         }
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -3,17 +3,17 @@
 use super::super::Shared;
 use super::actor::{self, Needs};
 use super::caller::COOKIE_NAME;
-use super::problem::Refused;
+use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, definitions, events, health, logs, me, operations, people, plans, revisions, runs, schedules,
-    sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
+    audit, bundle, calls, choices, definitions, events, health, logs, me, operations, people, plans, proxy, revisions,
+    runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
 };
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{any, get};
 use model::Problem;
@@ -90,7 +90,12 @@ fn table() -> Vec<Route> {
         route(Editor, routes!(variables::show)),
         route(Admin, routes!(variables::declare)),
         route(Viewer, routes!(operations::list)),
+        route(Viewer, routes!(operations::list_areas)),
         route(Viewer, routes!(operations::show)),
+        route(Viewer, routes!(calls::check)),
+        route(Operator, routes!(calls::send)),
+        route(Operator, routes!(choices::list)),
+        route(Operator, routes!(proxy::call)),
         route(Admin, routes!(people::list)),
         route(Admin, routes!(people::show)),
         route(Admin, routes!(people::put)),
@@ -142,6 +147,7 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
             Refused::new(StatusCode::METHOD_NOT_ALLOWED, problem)
         })
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn(announced))
         .layer(map_response(private))
 }
 
@@ -157,6 +163,16 @@ fn scope_of(path: &str) -> Option<Scope> {
         "people" | "tokens" | "sessions" | "session" | "me" | "audit" | "settings" => Some(Scope::People),
         _ => None,
     }
+}
+
+/// A body that is announced to be larger than any may be is not waited for.
+async fn announced(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > bundle::LARGEST as u64) {
+        let problem = Problem::new("body_too_large", format!("a body has at most {} bytes", bundle::LARGEST));
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, problem);
+    }
+    next.run(request).await
 }
 
 /// No cache keeps an answer, and nobody guesses what it might be.
@@ -177,7 +193,10 @@ pub(crate) fn document() -> OpenApi {
         .security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE_NAME))))
         .build();
     for Route { role, handlers: (schemas, described, _) } in table() {
-        components.schemas.extend(schemas);
+        for (name, schema) in schemas {
+            let before = components.schemas.insert(name.clone(), schema.clone());
+            debug_assert!(before.is_none_or(|before| before == schema), "two types of the API are called {name}");
+        }
         for (path, mut item) in described.paths {
             operations_of(&mut item).for_each(|operation| complete(operation, role));
             match paths.paths.get_mut(&path) {

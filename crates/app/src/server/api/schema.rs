@@ -41,6 +41,12 @@ pub(super) struct ProblemDetails {
     pub(super) place: Option<String>,
     /// What to do.
     pub(super) hint: Option<String>,
+    /// The run that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<i64>,
+    /// The task that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) task: Option<i64>,
     /// What is wrong with definitions, one by one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]

@@ -17,6 +17,7 @@ use model::{Millis, Problem};
 // FACTOR use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
+use std::time::Duration;
 use store::{AuditEntry, Credentials, LinkUse, NewSession, Person};
 use utoipa::ToSchema;
 
@@ -157,7 +158,7 @@ pub(super) async fn attempt(shared: &Shared, door: &Door, name: &str) -> Result<
         shared.store.record(vec![door.audit(&who, "session.delayed", now)]).await?;
     }
     let problem = Problem::new("sign_in_delayed", "too many attempts failed: wait before the next one");
-    Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, problem).again_after(wait))
+    Err(Refused::new(StatusCode::TOO_MANY_REQUESTS, problem).after(Duration::from_millis(wait.unsigned_abs())))
 }
 
 async fn known(shared: &Shared, name: &str) -> Result<Option<Credentials>, Refused> {
@@ -247,7 +248,7 @@ pub(super) fn unfit(problem: Problem) -> Refused {
 /// A password was not hashed.
 pub(super) fn unhashed(problem: Problem) -> Refused {
     match &*problem.code {
-        "busy" => Refused::new(StatusCode::SERVICE_UNAVAILABLE, problem).again_after(1_000),
+        "busy" => Refused::new(StatusCode::SERVICE_UNAVAILABLE, problem).after(Duration::from_secs(1)),
         _ => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, problem),
     }
 }
