@@ -2,6 +2,7 @@
 
 mod revisions;
 mod runs;
+mod secrets;
 mod sign_in;
 mod standing;
 mod tasks;

@@ -10,7 +10,7 @@ mod listen;
 mod metrics;
 mod webhooks;
 
-// FACTOR use crate::keys::Keys;
+use crate::keys::Keys;
 use crate::logs::Logs;
 use crate::sign_in::SigningIn;
 use axum::Router;
@@ -38,12 +38,13 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// The key that the store is sealed with.
+    pub(crate) keys: Arc<Keys>,
     /// Who calls which route.
     pub(crate) turns: Arc<Turns>,
     /// What can be chosen, as it was lately.
     pub(crate) choices: Arc<Lists>,
     pub(crate) signing_in: Arc<SigningIn>,
-    // FACTOR pub(crate) keys: Arc<Keys>,
     /// Folders in which definitions that come through the API may name files.
     pub(crate) file_roots: Arc<[PathBuf]>,
     /// Where what happens is told.

@@ -6,8 +6,8 @@ use super::caller::COOKIE_NAME;
 use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, calls, choices, definitions, events, health, logs, me, operations, people, plans, proxy, revisions,
-    runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
+    audit, bundle, calls, choices, definitions, events, factor, health, logs, me, operations, people, plans, proxy,
+    revisions, runs, schedules, secrets, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -49,9 +49,9 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(me::show)),
         route(Viewer, routes!(me::set_password)),
-        // FACTOR route(Viewer, routes!(factor::offer)),
-        // FACTOR route(Viewer, routes!(factor::confirm)),
-        // FACTOR route(Viewer, routes!(factor::remove)),
+        route(Viewer, routes!(factor::offer)),
+        route(Viewer, routes!(factor::confirm)),
+        route(Viewer, routes!(factor::remove)),
         route(Viewer, routes!(sign_in::end)),
         route(Viewer, routes!(sessions::list)),
         route(Viewer, routes!(sessions::end)),
@@ -104,6 +104,9 @@ fn table() -> Vec<Route> {
         route(Admin, routes!(people::enable)),
         route(Admin, routes!(people::link)),
         route(Admin, routes!(people::remove_factor)),
+        route(Admin, routes!(secrets::list)),
+        route(Admin, routes!(secrets::set)),
+        route(Admin, routes!(secrets::delete)),
         route(Admin, routes!(audit::list)),
         route(Admin, routes!(audit::export)),
         route(Viewer, routes!(settings::environment)),
