@@ -1,6 +1,7 @@
 //! The command line: a file per verb.
 
 mod against;
+mod alerts;
 mod apply;
 mod audit;
 mod backup;
@@ -17,6 +18,7 @@ mod export;
 mod file_roots;
 mod filter;
 mod ledger_check;
+mod models;
 mod openapi;
 mod people;
 mod prices;
@@ -134,6 +136,10 @@ enum Command {
     Environment(environment::Environment),
     /// Keeps keys and other secrets sealed in the store, and changes the key that seals them.
     Secrets(secrets::SecretsVerb),
+    /// Shows how alerts stand, tries and mutes them.
+    Alerts(alerts::Alerts),
+    /// Shows which models are in use, and which of those go.
+    Models(models::Models),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -196,6 +202,14 @@ impl From<StoreError> for Failure {
 }
 
 impl Context {
+    /// A remark about how it goes; where programs read the log, it is a part of that.
+    pub(crate) fn remark(&self, text: &str) {
+        match self.log_format {
+            LogFormat::Text => self.printer.say(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(settings::default_data)
@@ -371,6 +385,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Audit(verb) => verb.run(context).await,
             Command::Environment(verb) => verb.run(context).await,
             Command::Secrets(verb) => verb.run(context).await,
+            Command::Alerts(verb) => verb.run(context).await,
+            Command::Models(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

@@ -262,7 +262,7 @@ async fn announce(context: &Context, places: &[Door], setup: Option<String>, mut
         }
         context.printer.data(&said.to_string());
     } else {
-        places.iter().for_each(|place| context.printer.say(&format!("serving on {place}")));
+        places.iter().for_each(|place| context.remark(&format!("serving on {place}")));
         if let (Some(path), Some(place)) = (setup, places.first()) {
             context.printer.say(&format!("to make the first administrator, open {place}{path}"));
         }
@@ -272,7 +272,7 @@ async fn announce(context: &Context, places: &[Door], setup: Option<String>, mut
 /// The first signal stops politely; the second one ends at once.
 async fn stop_on_signal(context: &Context, stop: &watch::Sender<bool>) {
     interrupted().await;
-    context.printer.say("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
+    context.remark("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
     stop.send_replace(true);
     interrupted().await;
 }

@@ -2,6 +2,10 @@
 //!
 //! Whoever may open the folder may use it: both are for its owner alone.
 
+mod alerts;
+
+pub(crate) use alerts::AlertAsk;
+
 use super::Shared;
 use crate::keys::Change;
 use axum::extract::State;
@@ -46,6 +50,7 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    Alerts { asked: AlertAsk },
     TurnActivity { id: i64, to: Phase, audit: AuditEntry },
     SetPassword { name: String, hash: String, audit: AuditEntry },
     AddLink { link: NewLink, audit: AuditEntry },
@@ -141,6 +146,7 @@ async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
             let Change { from, to } = shared.keys.both(from, to).await.map_err(StoreError::Refused)?;
             json!(store.reseal(from, to, audit).await?)
         }
+        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
         Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
         Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
         Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),
