@@ -15,6 +15,7 @@ pub mod overheard;
 pub mod random;
 pub mod runner;
 pub mod schedule;
+pub mod spans;
 pub mod standing;
 pub mod trace;
 pub mod transformers;

@@ -23,6 +23,8 @@ use url::Url;
 /// Idle connections are closed after this time: a server that closes them first makes outcomes unclear.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 const POOL_PER_HOST: usize = 256;
+/// How long an address that a setting names may take.
+const PLAIN: Duration = Duration::from_secs(10);
 
 /// The keys of an HTTP client, resolved.
 #[derive(Debug, Default)]
@@ -403,12 +405,15 @@ fn attach(built: &mut reqwest::Request, written: Written) {
     *built.body_mut() = Some(reqwest::Body::wrap_stream(written.into_stream()));
 }
 
+/// A client for an address that a setting names: the rules of calls, and short times.
+pub(super) fn plain() -> Result<reqwest::Client, Problem> {
+    finish(builder().connect_timeout(PLAIN).timeout(PLAIN))
+}
+
+/// What holds for everything that is sent.
 #[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]
-pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
-    let timeouts = definition.timeouts;
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(span(timeouts.connect.0))
-        .timeout(span(timeouts.total.0))
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -416,11 +421,20 @@ pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqw
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_PER_HOST)
         .tcp_nodelay(true)
-        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")));
+        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")))
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Problem> {
+    builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+}
+
+pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
+    let timeouts = definition.timeouts;
+    let mut builder = builder().connect_timeout(span(timeouts.connect.0)).timeout(span(timeouts.total.0));
     if !definition.allow_private_addresses {
         builder = builder.dns_resolver(Arc::new(PublicOnly::of(lookup)));
     }
-    builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+    finish(builder)
 }
 
 /// What can be told of a definition without a network: where its requests go, and the header that marks them.
@@ -480,7 +494,7 @@ fn span(millis: Millis) -> Duration {
 }
 
 /// The last cause: what the system said, without the layers' repetitions and without the URL.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
