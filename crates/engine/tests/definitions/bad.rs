@@ -129,7 +129,7 @@ fn alerts() {
     }
     let bad = [
         (alert(slack), "schema_missing", "alerts.a.when"),
-        (alert("when: { type: key_refused }, send: []"), "schema_length", "alerts.a.send"),
+        (alert("when: { type: key_refused }, send: []"), "schema_size", "alerts.a.send"),
         (alert(&format!("when: {{ type: key_refused }}, {slack}, repeat: soon")), "span_wrong", "alerts.a.repeat"),
         (alert(&format!("when: {{ type: key_refused }}, {slack}, at_most: 0")), "schema_range", "alerts.a.at_most"),
         (alert(&format!("when: {{ type: key_refused }}, {slack}, evry: 1h")), "schema_unknown_field", "alerts.a.evry"),

@@ -57,7 +57,7 @@ fn objects_are_taken_as_they_are_or_refused_with_a_place() {
     let deep = (0..100).fold(json!(1), |value, _| json!([value]));
     let cases = [
         (json!({ "gadgets": {} }), "unknown_kind", "gadgets"),
-        (json!({ "alerts": {} }), "kind_not_built", "alerts"),
+        (json!({ "schemas": {} }), "kind_not_built", "schemas"),
         (json!({ "routes": [] }), "wrong_type", "routes"),
         (json!({ "routes": null }), "wrong_type", "routes"),
         (json!({ "routes": { "r": deep } }), "yaml_too_deep", "routes.r"),
