@@ -6,7 +6,7 @@ use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
 use crate::server::{self, Door, Hosts, Hub, Limits, Proxies, Reception, Requests, Room, control, host_name};
-use crate::settings::{self, Environment};
+use crate::settings;
 use crate::sign_in::SigningIn;
 use crate::token;
 use clap::Args;
@@ -82,13 +82,14 @@ impl Serve {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         let prices = prices::in_use(&context.data())?;
         let store = context.own_store().await?;
+        context.keys.check(store.as_ref()).await.map_err(|problem| Failure::refused(vec![problem]))?;
         prices::agree(store.as_ref(), &prices).await?;
         let parts = Parts {
             store: store.clone(),
             registry: parts::registry(prices),
             clock: settings::clock_of(&store).await?,
             random: Arc::new(Seeded::from_process()),
-            variables: Arc::new(Environment::default()),
+            variables: Arc::new(context.environment(&store)),
             standing: Arc::new(Standing::default()),
         };
         if self.once { self.once(context, parts).await } else { self.serve(context, parts).await }
@@ -131,6 +132,7 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            keys: context.keys.clone(),
             turns: Arc::default(),
             choices: Arc::default(),
             file_roots: self.file_roots.made(context)?,

@@ -13,6 +13,7 @@ pub(crate) mod keep;
 pub(crate) mod models;
 pub(crate) mod people;
 pub(crate) mod search;
+pub(crate) mod secrets;
 pub(crate) mod sign_in;
 pub(crate) mod standing;
 pub(crate) mod tasks;
@@ -76,6 +77,8 @@ macro_rules! on {
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
                 the_first_currency_stays;
+            secrets: secrets_are_kept_and_recorded, a_store_has_one_key_at_a_time,
+                a_value_in_another_row_does_not_open, a_second_factor_is_resealed_too;
             standing: tasks_stand_as_they_do_now;
             entries: entries_are_written_with_an_end, an_end_is_overtaken_where_what_it_read_has_changed,
                 ends_of_one_batch_see_each_other, an_entry_expires, entries_are_found;

@@ -34,6 +34,7 @@ mod routes;
 mod runs;
 mod schedules;
 pub(crate) mod schema;
+mod secrets;
 mod sessions;
 mod settings;
 mod sign_in;

@@ -7,7 +7,8 @@ use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
     alerts, audit, bundle, calls, choices, definitions, events, health, logs, me, models, operations, people, plans,
-    proxy, revisions, runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
+    proxy, revisions, runs, schedules, secrets, sessions, settings, sign_in, storages, tasks, tokens, trace, usage,
+    variables,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -109,6 +110,9 @@ fn table() -> Vec<Route> {
         route(Admin, routes!(people::enable)),
         route(Admin, routes!(people::link)),
         route(Admin, routes!(people::remove_factor)),
+        route(Admin, routes!(secrets::list)),
+        route(Admin, routes!(secrets::set)),
+        route(Admin, routes!(secrets::delete)),
         route(Admin, routes!(audit::list)),
         route(Admin, routes!(audit::export)),
         route(Viewer, routes!(settings::environment)),
