@@ -302,7 +302,7 @@ fn parts_and_references() {
                 "part_unknown",
                 "incoming.i.subscriber.type",
                 2,
-                "known are: inline, answers, webhook, file, mistral, other",
+                "known are: inline, answers, webhook, proxy, file, mistral, other",
             )],
         ),
         (
