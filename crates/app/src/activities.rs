@@ -203,16 +203,27 @@ impl Worker {
             let is_last = end.is_some();
             let about: Vec<TaskId> = page.tasks.iter().map(|(task, _)| *task).collect();
             let slice = Slice { tasks: page.tasks, decided: Some(decided), end, ..self.slice(activity, below, began) };
-            if !self.store.advance_activity(slice).await? {
+            if !self.advance(slice).await? {
                 return Err(Pause::Over);
             }
             self.standing.call_for(&about);
-            self.tell(activity.id).await?;
             if is_last {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Writes down how far it came, and tells those who listen.
+    async fn advance(&self, slice: Slice) -> Result<bool, StoreError> {
+        let id = slice.activity;
+        let is_ours = self.store.advance_activity(slice).await?;
+        if let Some(now) = self.store.activity(id).await? {
+            let (phase, done, total, refused) = (now.phase.as_str(), now.done, now.total, now.refused);
+            let known = json!({ "id": id, "phase": phase, "done": done, "total": total, "refused": refused });
+            self.standing.facts().remark("activity.progress", &id.to_string(), known);
+        }
+        Ok(is_ours)
     }
 
     async fn found(&self, search: Search, below: TaskId) -> Result<Page, Pause> {
@@ -268,20 +279,10 @@ impl Worker {
     }
 
     /// Tells those who listen how far it has come.
-    async fn tell(&self, id: i64) -> Result<(), StoreError> {
-        if let Some(known) = self.store.activity(id).await? {
-            let fact = json!({
-                "id": id, "phase": known.phase, "done": known.done, "of": known.total, "refused": known.refused,
-            });
-            self.standing.facts().remark("activity.progress", &id.to_string(), fact);
-        }
-        Ok(())
-    }
-
     async fn fail(&self, activity: &Activity, problem: Problem) -> Result<(), Pause> {
         let end = Some(self.end(activity, Some(problem), None));
         let slice = Slice { end, ..self.slice(activity, activity.below, self.clock.now()) };
-        self.store.advance_activity(slice).await?;
+        self.advance(slice).await?;
         Ok(())
     }
 }

@@ -272,7 +272,7 @@ impl Attempt {
     }
 }
 
-fn parsed(text: &[u8]) -> Value {
+pub(crate) fn parsed(text: &[u8]) -> Value {
     serde_json::from_slice(text).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(text).into_owned()))
 }
 

@@ -84,12 +84,8 @@ impl Worker {
     }
 
     async fn note(&self, walk: &Walk, slice: Slice) -> Result<(), Pause> {
-        let id = slice.activity;
-        let is_ours = self.store.advance_activity(Slice { is_anew: walk.is_anew, ..slice }).await?;
-        if !is_ours {
-            return Err(Pause::Over);
-        }
-        Ok(self.tell(id).await?)
+        let is_ours = self.advance(Slice { is_anew: walk.is_anew, ..slice }).await?;
+        if is_ours { Ok(()) } else { Err(Pause::Over) }
     }
 
     async fn lines(&self, found: &Found, wish: &Wish, names: &Names) -> Result<Vec<u8>, Pause> {

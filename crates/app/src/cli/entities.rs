@@ -2,7 +2,7 @@
 
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::operations::{search as search_operations, summary, whole};
+use crate::operations::{OperationSummary, search as search_operations, whole};
 use clap::{Args, Subcommand};
 use connectors::mistral::catalogue::catalogue;
 use connectors::openapi::catalogue::{Catalogue, Entry, Method};
@@ -60,9 +60,9 @@ pub(crate) fn find<'a>(catalogue: &'a Catalogue, method: Option<Method>, title: 
 }
 
 fn list(context: &Context, catalogue: &Catalogue, method: Option<Method>, search: Option<&str>) {
-    let found = search_operations(catalogue, method, search.unwrap_or_default());
+    let found = search_operations(catalogue, method, None, search.unwrap_or_default());
     if context.printer.json() {
-        return context.printer.value(&found.iter().map(|entry| summary(entry)).collect());
+        return context.printer.value(&found.iter().map(|entry| json!(OperationSummary::of(entry))).collect());
     }
     let rows = found.iter().map(|entry| {
         let effect = entry.effect.as_str().to_owned();

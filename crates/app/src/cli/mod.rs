@@ -2,40 +2,49 @@
 
 mod activities;
 mod against;
+mod alerts;
 mod apply;
+mod audit;
 mod backup;
 mod call;
 mod call_files;
 mod catalogue;
+mod completion;
 mod decide;
 mod demo;
 mod doctor;
 mod entities;
+mod environment;
 mod export;
 mod file_roots;
 mod filter;
 mod ledger_check;
+mod models;
 mod openapi;
 mod people;
 mod prices;
 mod prune;
 mod run;
 mod schedules;
+mod secrets;
 mod serve;
 mod simulator;
 mod storages;
 mod store_copy;
 mod summary;
 mod tasks;
+mod tokens;
 mod r#try;
 mod usage;
 mod webhooks;
 
 pub(crate) use entities::method;
 
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};
+use crate::keys::Keys;
 use crate::logs::{LogFormat, Logs, ToMemory, ToStderr};
 use crate::print::{Printer, time};
 use crate::settings;
@@ -64,6 +73,9 @@ pub(crate) struct Cli {
     /// folder, which all machines must share.
     #[arg(long, global = true, env = "TRAMONTANE_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// File with the key that seals secrets; for its owner alone. Without one: secrets.key in the data folder.
+    #[arg(long, global = true, env = "TRAMONTANE_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Prints JSON on stdout.
     #[arg(long, global = true)]
     json: bool,
@@ -120,7 +132,17 @@ enum Command {
     /// Shows who may use the server, and changes what they may do.
     People(people::People),
     /// Makes tokens for the API, lists and deletes them.
-    Tokens(people::Tokens),
+    Tokens(tokens::Tokens),
+    /// Shows what people did, and were kept from doing.
+    Audit(audit::Audit),
+    /// Says what this server is called, and in which colour it is shown.
+    Environment(environment::Environment),
+    /// Shows how alerts stand, tries and mutes them.
+    Alerts(alerts::Alerts),
+    /// Shows which models are in use, and which of those go.
+    Models(models::Models),
+    /// Keeps keys and other secrets sealed in the store, and changes the key that seals them.
+    Secrets(secrets::SecretsVerb),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -135,6 +157,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Prints the API of `serve` as an OpenAPI document.
     Openapi(openapi::OpenApi),
+    /// Prints a script that completes commands in a shell.
+    Completion(completion::Completion),
+    /// Prints the manual page, or writes one for every verb.
+    Man(completion::Man),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -144,6 +170,7 @@ enum Command {
 /// What every verb gets.
 pub(crate) struct Context {
     pub(crate) printer: Printer,
+    pub(crate) keys: Arc<Keys>,
     /// What was said of late, where it is kept: by `serve`.
     pub(crate) logs: Arc<Logs>,
     log_format: LogFormat,
@@ -178,6 +205,14 @@ impl From<StoreError> for Failure {
 }
 
 impl Context {
+    /// A remark about how it goes; where programs read the log, it is a part of that.
+    pub(crate) fn remark(&self, text: &str) {
+        match self.log_format {
+            LogFormat::Text => self.printer.say(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(settings::default_data)
@@ -232,6 +267,11 @@ impl Context {
         }
     }
 
+    /// Values for definitions, with the secrets of this store.
+    pub(crate) fn environment(&self, store: &Arc<dyn Store>) -> Environment {
+        Environment::of(store.clone(), self.keys.clone())
+    }
+
     /// Opens the store for reading, also beside a running engine.
     pub(crate) async fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
         if let Some(url) = &self.database {
@@ -253,8 +293,10 @@ fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    let data = cli.data.clone().unwrap_or_else(settings::default_data);
     let context = Context {
         printer: Printer::new(cli.json, cli.no_color),
+        keys: Arc::new(Keys::new(cli.key_file.as_deref(), &data)),
         logs: Arc::default(),
         log_format: cli.log_format,
         data: cli.data,
@@ -267,7 +309,10 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         | Command::Restore(_)
         | Command::Doctor(_)
         | Command::Store(_)
-        | Command::Demo(_) => Ok(()),
+        | Command::Demo(_)
+        | Command::Openapi(_)
+        | Command::Completion(_)
+        | Command::Man(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -276,6 +321,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
         Command::Openapi(verb) => verb.run(&context),
+        Command::Completion(verb) => verb.run(&context),
+        Command::Man(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -321,6 +368,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
             Command::Openapi(verb) => verb.run(context),
+            Command::Completion(verb) => verb.run(context),
+            Command::Man(verb) => verb.run(context),
             Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
@@ -337,6 +386,11 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
+            Command::Audit(verb) => verb.run(context).await,
+            Command::Environment(verb) => verb.run(context).await,
+            Command::Alerts(verb) => verb.run(context).await,
+            Command::Models(verb) => verb.run(context).await,
+            Command::Secrets(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

@@ -1,16 +1,14 @@
 //! What others send. Accepted means on disk: 2xx is said after the commit.
 
-use super::Shared;
+use super::{Shared, body};
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use bytes::{Bytes, BytesMut};
-use engine::flow::{PullFlow, PullSource, Refusal, Webhook};
-use http_body_util::BodyExt as _;
+use engine::flow::{PullFlow, PullSource, Refusal};
 use model::Problem;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -64,9 +62,9 @@ async fn receive(
         return refuse(StatusCode::NOT_FOUND, &Problem::new("webhook_unknown", "there is no webhook at this address"));
     };
     let PullSource::Webhook(hook) = &flow.source else { return StatusCode::NOT_FOUND.into_response() };
-    let body = match read(hook, &headers, body).await {
+    let body = match body::read(hook.max_bytes, &headers, body).await {
         Ok(body) => body,
-        Err(response) => return *response,
+        Err((status, problem)) => return refuse(status, &problem),
     };
     let now = shared.clock.now();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -97,30 +95,6 @@ async fn receive(
         Ok(None) => (StatusCode::OK, Json(json!({ "duplicate": true }))).into_response(),
         Err(error) => later(&error),
     }
-}
-
-/// Reads the body up to its bound.
-async fn read(hook: &Webhook, headers: &HeaderMap, body: Body) -> Result<Bytes, Box<Response>> {
-    let too_large = || {
-        let reason = format!("the body is larger than {} bytes", hook.max_bytes);
-        Box::new(refuse(StatusCode::PAYLOAD_TOO_LARGE, &Problem::new("body_too_large", reason)))
-    };
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| length > hook.max_bytes) {
-        return Err(too_large());
-    }
-    let mut held = BytesMut::new();
-    let mut body = body;
-    while let Some(frame) = body.frame().await {
-        let cut = |_| Box::new(refuse(StatusCode::BAD_REQUEST, &Problem::new("body_cut", "the body was cut short")));
-        if let Ok(data) = frame.map_err(cut)?.into_data() {
-            if (held.len() + data.len()) as u64 > hook.max_bytes {
-                return Err(too_large());
-            }
-            held.extend_from_slice(&data);
-        }
-    }
-    Ok(held.freeze())
 }
 
 fn refuse(code: StatusCode, problem: &Problem) -> Response {

@@ -13,7 +13,7 @@ pub struct Choices<'a> {
     /// The list.
     pub list: &'a Entry,
     /// Members of an item that may be the value, the first that is there counts.
-    pub values: Vec<&'a str>,
+    pub values: Vec<String>,
 }
 
 /// One value to choose.
@@ -50,7 +50,7 @@ const FIELDS: [(&str, &str); 2] = [("model", "/v1/models"), ("voice", "/v1/audio
 ///
 /// # Errors
 /// Why nothing can be chosen.
-pub fn of<'a>(catalogue: &'a Catalogue, entry: &'a Entry, name: &'a str) -> Result<Choices<'a>, &'static str> {
+pub fn of<'a>(catalogue: &'a Catalogue, entry: &Entry, name: &str) -> Result<Choices<'a>, &'static str> {
     let slot = entry.parameters.iter().any(|one| one.location == Location::Path && one.name == name);
     if !slot {
         return of_field(catalogue, name);
@@ -59,18 +59,18 @@ pub fn of<'a>(catalogue: &'a Catalogue, entry: &'a Entry, name: &'a str) -> Resu
     of_slot(catalogue, before, name)
 }
 
-fn of_slot<'a>(catalogue: &'a Catalogue, before: &str, slot: &'a str) -> Result<Choices<'a>, &'static str> {
+fn of_slot<'a>(catalogue: &'a Catalogue, before: &str, slot: &str) -> Result<Choices<'a>, &'static str> {
     match HAND_KEPT.iter().find(|(path, name, _)| *path == before && *name == slot) {
-        Some((_, _, Ok((path, value)))) => listed(catalogue, path, vec![value]),
+        Some((_, _, Ok((path, value)))) => listed(catalogue, path, &[value]),
         Some((_, _, Err(why))) => Err(why),
-        None => listed(catalogue, before, members(slot)),
+        None => listed(catalogue, before, &members(slot)),
     }
 }
 
 /// A field that is called as a slot is: an id means the same wherever it stands.
-fn of_field<'a>(catalogue: &'a Catalogue, name: &'a str) -> Result<Choices<'a>, &'static str> {
+fn of_field<'a>(catalogue: &'a Catalogue, name: &str) -> Result<Choices<'a>, &'static str> {
     if let Some((_, path)) = FIELDS.iter().find(|(field, _)| *field == name) {
-        return listed(catalogue, path, vec!["id"]);
+        return listed(catalogue, path, &["id"]);
     }
     let none = "no operation has a slot of this name";
     if !name.ends_with("_id") && !name.ends_with("_uuid") {
@@ -91,8 +91,9 @@ fn of_field<'a>(catalogue: &'a Catalogue, name: &'a str) -> Result<Choices<'a>, 
     }
 }
 
-fn listed<'a>(catalogue: &'a Catalogue, path: &str, values: Vec<&'a str>) -> Result<Choices<'a>, &'static str> {
+fn listed<'a>(catalogue: &'a Catalogue, path: &str, values: &[&str]) -> Result<Choices<'a>, &'static str> {
     let list = catalogue.by_signature(Method::Get, path).filter(|entry| entry.items.is_some());
+    let values = values.iter().map(|value| (*value).to_owned()).collect();
     list.map(|list| Choices { list, values }).ok_or("the service has no list of them")
 }
 
@@ -128,7 +129,7 @@ impl Choices<'_> {
         if item.is_string() || item.is_number() {
             return Some(Choice { value: item.clone(), label: None });
         }
-        let mut values = self.values.iter().filter_map(|member| item.get(*member));
+        let mut values = self.values.iter().filter_map(|member| item.get(member.as_str()));
         let value = values.find(|value| value.is_string() || value.is_number())?;
         let label = LABELS.iter().filter_map(|member| item.get(*member)?.as_str()).find(|text| !text.trim().is_empty());
         let label = label.filter(|label| value != label).map(|text| text.chars().take(LONGEST_LABEL).collect());

@@ -5,17 +5,22 @@ use super::plans::Name;
 use super::schema::{ProblemDetails, json};
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::Problem;
+use model::{Problem, RunId, TaskId};
+use std::time::Duration;
 use store::StoreError;
 
 /// A request that is not fulfilled.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(in super::super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    /// The run and the task that it is about.
+    about: Option<(RunId, TaskId)>,
+    /// When to come again.
+    after: Option<Duration>,
     /// What is wrong with definitions, one by one.
     problems: Vec<Noted>,
     /// The revision that there is.
@@ -25,8 +30,20 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new() }
+    pub(in super::super) fn new(status: StatusCode, problem: Problem) -> Self {
+        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new(), about: None, after: None }
+    }
+
+    /// Names the task that it is about, so that it can be asked for.
+    pub(super) fn about(mut self, run: RunId, task: TaskId) -> Self {
+        self.about = Some((run, task));
+        self
+    }
+
+    /// Says when to come again.
+    pub(super) fn after(mut self, time: Duration) -> Self {
+        self.after = Some(time);
+        self
     }
 
     /// Says what is wrong with definitions.
@@ -50,6 +67,11 @@ impl Refused {
         self.status
     }
 
+    /// The same status with other words: what was said may quote a body that is secret.
+    pub(super) fn saying(self, problem: Problem) -> Self {
+        Self { problem, ..self }
+    }
+
     pub(super) fn not_found(code: &'static str, reason: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Problem::new(code, reason))
     }
@@ -62,7 +84,7 @@ pub(in super::super) fn refuse(status: StatusCode, problem: Problem) -> Response
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem, problems, revision, used_by } = self;
+        let Self { status, problem, problems, revision, used_by, about, after } = self;
         let body = ProblemDetails {
             kind: format!("/docs/errors/{}", problem.code),
             status: status.as_u16(),
@@ -73,8 +95,15 @@ impl IntoResponse for Refused {
             problems,
             revision,
             used_by,
+            run: about.map(|(run, _)| run.0),
+            task: about.map(|(_, task)| task.0),
         };
         let mut response = (status, Json(json(&body))).into_response();
+        if let Some(after) = after {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -86,6 +115,10 @@ impl IntoResponse for Refused {
 /// What the store says is for the log; who asks learns that it is not their fault, and whether to come again.
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
+        let error = match error {
+            StoreError::Refused(problem) => return Self::new(StatusCode::CONFLICT, problem),
+            error => error,
+        };
         tracing::error!(%error, "a request could not be answered");
         if error.is_passing() {
             let problem = Problem::new("store_unavailable", "the store is not available at present");

@@ -41,6 +41,12 @@ pub(super) struct ProblemDetails {
     pub(super) place: Option<String>,
     /// What to do.
     pub(super) hint: Option<String>,
+    /// The run that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<i64>,
+    /// The task that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) task: Option<i64>,
     /// What is wrong with definitions, one by one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
@@ -100,6 +106,12 @@ pub(crate) fn task_kind_or_null() -> Object {
 /// A role.
 pub(super) fn role() -> Object {
     words(model::Role::ALL.map(model::Role::as_str))
+}
+
+/// Scopes of a token.
+pub(super) fn scope() -> utoipa::openapi::schema::Array {
+    let one = words(model::Scope::ALL.map(model::Scope::as_str));
+    utoipa::openapi::schema::ArrayBuilder::new().items(one).build()
 }
 
 /// A decision about a task.

@@ -1,6 +1,8 @@
 //! The jq language, bounded: a filter sees one payload and the engine's time, and always ends.
 
 #[cfg(test)]
+mod attack_tests;
+#[cfg(test)]
 mod bounds_tests;
 mod budget;
 mod compile;
