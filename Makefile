@@ -35,7 +35,7 @@ test: ## run all tests
 	fi
 
 # What `make test` does on a sample, at its full size; each prints its figures.
-SUITE ?= outage retention kill
+SUITE ?= outage retention kill schemathesis
 
 prove: ## run the long proofs one by one (about half an hour), or some of them: make prove SUITE=outage
 	$(needs)
@@ -43,6 +43,7 @@ prove: ## run the long proofs one by one (about half an hour), or some of them: 
 
 prove-outage: export TRAMONTANE_OUTAGE_TASKS = 10000
 prove-retention: export TRAMONTANE_RETENTION_TASKS = 1000000
+prove-schemathesis: export TRAMONTANE_API_CASES = 50000
 prove-kill: export TRAMONTANE_KILL_CYCLES = 500
 prove-%:
 	cargo test $(TESTED) --test $* -- --nocapture

@@ -11,6 +11,7 @@ use engine::Standing;
 use engine::clock::Clock;
 use model::{Millis, Problem, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 use store::{
     Activity, AuditEntry, Condition, Decided, Decision, Holder, Search, Slice, SliceEnd, Store, StoreError, Test,
@@ -186,7 +187,7 @@ impl Worker {
             below = page.next.unwrap_or(TaskId(0));
             let is_last = end.is_some();
             let slice = Slice { tasks: page.tasks, decided: Some(decided), end, ..self.slice(activity, below, began) };
-            if !self.store.advance_activity(slice).await? {
+            if !self.advance(slice).await? {
                 return Err(Pause::Over);
             }
             self.standing.call();
@@ -195,6 +196,18 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Writes down how far it came, and tells those who listen.
+    async fn advance(&self, slice: Slice) -> Result<bool, StoreError> {
+        let id = slice.activity;
+        let is_ours = self.store.advance_activity(slice).await?;
+        if let Some(now) = self.store.activity(id).await? {
+            let (phase, done, total, refused) = (now.phase.as_str(), now.done, now.total, now.refused);
+            let known = json!({ "id": id, "phase": phase, "done": done, "total": total, "refused": refused });
+            self.standing.facts().remark("activity.progress", &id.to_string(), known);
+        }
+        Ok(is_ours)
     }
 
     async fn found(&self, search: Search, below: TaskId) -> Result<Page, Pause> {
@@ -252,7 +265,7 @@ impl Worker {
     async fn fail(&self, activity: &Activity, problem: Problem) -> Result<(), Pause> {
         let end = Some(self.end(activity, Some(problem), None));
         let slice = Slice { end, ..self.slice(activity, activity.below, self.clock.now()) };
-        self.store.advance_activity(slice).await?;
+        self.advance(slice).await?;
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! The binary `tramontane`: everything meets here.
 
+mod alerts;
+mod badge;
 mod changes;
 mod cli;
 mod exit;
@@ -7,10 +9,13 @@ mod held;
 mod imports;
 mod logs;
 mod operations;
+#[cfg(feature = "otel")]
+mod otel;
 mod parts;
 mod print;
 mod server;
 mod settings;
+mod sign_in;
 mod story;
 mod token;
 

@@ -9,8 +9,9 @@
 mod cluster;
 mod world;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Stdio;
+use world::listener::Listener;
 use world::serving::{Serving, calls_once, lines_so_far, wait_for};
 use world::{Simulator, World, lines};
 
@@ -183,4 +184,33 @@ fn what_may_be_under_way_is_shared_by_all_engines() {
     for calls in at.windows(8) {
         assert!(calls[7] - calls[0] >= latency - 1, "eight calls within {} ms", calls[7] - calls[0]);
     }
+}
+
+/// Who listens to one machine hears that another did something.
+#[test]
+fn what_other_machines_do_is_found_and_told() {
+    if !cluster::available() {
+        return;
+    }
+    let cluster = cluster::Cluster::start();
+    let world = World::new();
+    let url = cluster.url();
+    let run = |arguments: &[&str]| {
+        let output = world.command(arguments).env("TRAMONTANE_DATABASE", &url).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    world.write("flow.yaml", "incoming:\n  two: { subscriber: { type: inline, payloads: [1, 2] } }\noutgoing:\n  nothing: { publisher: { type: none } }\nroutes:\n  both: { incoming: two, outgoing: nothing }\n");
+    run(&["people", "add", "ann", "--role", "viewer"]);
+    let made: Value = serde_json::from_slice(&run(&["tokens", "add", "ann", "--json"])).unwrap();
+    let serving = Serving::start(world.command(&[]).env("TRAMONTANE_DATABASE", &url));
+    let listener = Listener::begin(&serving.address, "/api/v1/events", made["token"].as_str().unwrap(), None);
+    listener.wait_for("reset");
+    // Applied, and run, by processes of their own.
+    run(&["apply", "flow.yaml"]);
+    let changed = listener.wait_for("definition.changed").data;
+    assert!(changed["changed"].as_array().unwrap().contains(&json!({ "kind": "routes", "name": "both" })), "{changed}");
+    run(&["run", "two"]);
+    wait_for("the counts", || (listener.wait_for("counts").data["states"] == json!({ "finished": 3 })).then_some(()));
+    serving.stop();
 }

@@ -4,6 +4,7 @@ use crate::exchange::{Gate, GateView, Share};
 use crate::facts::Facts;
 use crate::measures::Measures;
 use crate::overheard::Overheard;
+use crate::spans::Spans;
 use model::definition::Limits;
 use model::{Millis, Problem, TaskId};
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ pub struct Standing {
     facts: Facts,
     overheard: Arc<Overheard>,
     measures: Measures,
+    spans: Spans,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Default for Standing {
             facts: Facts::default(),
             overheard: Arc::default(),
             measures: Measures::default(),
+            spans: Spans::default(),
         }
     }
 }
@@ -85,6 +88,11 @@ impl Gates {
 }
 
 impl Standing {
+    /// What tells this engine from others.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Says that there may be work that this process did not make itself, and that any task may have changed.
     pub fn call(&self) {
         self.facts.unnamed();
@@ -114,6 +122,12 @@ impl Standing {
     #[must_use]
     pub fn overheard(&self) -> &Arc<Overheard> {
         &self.overheard
+    }
+
+    /// Where attempts are told to one who draws them.
+    #[must_use]
+    pub fn spans(&self) -> &Spans {
+        &self.spans
     }
 
     /// What is measured.

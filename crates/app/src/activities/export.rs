@@ -84,7 +84,7 @@ impl Worker {
     }
 
     async fn note(&self, walk: &Walk, slice: Slice) -> Result<(), Pause> {
-        let is_ours = self.store.advance_activity(Slice { is_anew: walk.is_anew, ..slice }).await?;
+        let is_ours = self.advance(Slice { is_anew: walk.is_anew, ..slice }).await?;
         if is_ours { Ok(()) } else { Err(Pause::Over) }
     }
 

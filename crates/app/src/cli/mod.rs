@@ -1,19 +1,24 @@
 //! The command line: a file per verb.
 
 mod against;
+mod alerts;
 mod apply;
+mod audit;
 mod backup;
 mod call;
 mod call_files;
 mod catalogue;
+mod completion;
 mod decide;
 mod demo;
 mod doctor;
 mod entities;
+mod environment;
 mod export;
 mod file_roots;
 mod filter;
 mod ledger_check;
+mod models;
 mod openapi;
 mod people;
 mod prices;
@@ -26,6 +31,7 @@ mod storages;
 mod store_copy;
 mod summary;
 mod tasks;
+mod tokens;
 mod r#try;
 mod usage;
 mod webhooks;
@@ -117,7 +123,15 @@ enum Command {
     /// Shows who may use the server, and changes what they may do.
     People(people::People),
     /// Makes tokens for the API, lists and deletes them.
-    Tokens(people::Tokens),
+    Tokens(tokens::Tokens),
+    /// Shows what people did, and were kept from doing.
+    Audit(audit::Audit),
+    /// Says what this server is called, and in which colour it is shown.
+    Environment(environment::Environment),
+    /// Shows how alerts stand, tries and mutes them.
+    Alerts(alerts::Alerts),
+    /// Shows which models are in use, and which of those go.
+    Models(models::Models),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -132,6 +146,10 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Prints the API of `serve` as an OpenAPI document.
     Openapi(openapi::OpenApi),
+    /// Prints a script that completes commands in a shell.
+    Completion(completion::Completion),
+    /// Prints the manual page, or writes one for every verb.
+    Man(completion::Man),
     /// Starts the stand-in for the Mistral API.
     Simulator(simulator::Simulator),
     /// Shows the product at work: 20 products, a simulator, 20 descriptions.
@@ -175,6 +193,14 @@ impl From<StoreError> for Failure {
 }
 
 impl Context {
+    /// A remark about how it goes; where programs read the log, it is a part of that.
+    pub(crate) fn remark(&self, text: &str) {
+        match self.log_format {
+            LogFormat::Text => self.printer.say(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(settings::default_data)
@@ -264,7 +290,10 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         | Command::Restore(_)
         | Command::Doctor(_)
         | Command::Store(_)
-        | Command::Demo(_) => Ok(()),
+        | Command::Demo(_)
+        | Command::Openapi(_)
+        | Command::Completion(_)
+        | Command::Man(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
     };
     let ended = match cli.command {
@@ -273,6 +302,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
         Command::Openapi(verb) => verb.run(&context),
+        Command::Completion(verb) => verb.run(&context),
+        Command::Man(verb) => verb.run(&context),
         verb => in_runtime(&context, verb),
     };
     match ended {
@@ -318,6 +349,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Entities(verb) => verb.run(context),
             Command::Prices(verb) => verb.run(context),
             Command::Openapi(verb) => verb.run(context),
+            Command::Completion(verb) => verb.run(context),
+            Command::Man(verb) => verb.run(context),
             Command::Catalogue(verb) => verb.run(context).await,
             Command::Call(verb) => verb.run(context).await,
             Command::Plan(verb) => verb.run(context).await,
@@ -333,6 +366,10 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
+            Command::Audit(verb) => verb.run(context).await,
+            Command::Environment(verb) => verb.run(context).await,
+            Command::Alerts(verb) => verb.run(context).await,
+            Command::Models(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

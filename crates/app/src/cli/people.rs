@@ -1,30 +1,35 @@
-//! `tramontane people` and `tramontane tokens`: who may use the server.
+//! `tramontane people`: who may use the server.
 
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::server::{Person as ShownPerson, Token as ShownToken};
+use crate::server::{Person as ShownPerson, rights};
+use crate::sign_in::{Passwords, check_password};
 use crate::{settings, token};
 use clap::{Args, Subcommand};
-use model::definition::Span;
 use model::{Problem, Role, suggest};
 use serde_json::{Value, json};
-use store::{AuditEntry, NewAccessToken, Person, Store};
+use std::io::Read as _;
+use store::{AuditEntry, NewLink, Person, Store};
+
+/// More than a password can be.
+const LONGEST_LINE: u64 = 2_048;
 
 /// Arguments of `tramontane people`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Roles, each of which may do what those before it may:
   viewer    looks                          editor  changes definitions
-  operator  runs, retries, resolves        admin   changes people and tokens
+  operator  runs, retries, resolves        admin   changes people, tokens and settings
 
-Example: tramontane people add ann --role operator")]
+Examples: tramontane people add ann --role operator
+          tramontane people link ann")]
 pub(crate) struct People {
     #[command(subcommand)]
-    verb: PeopleVerb,
+    verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
-enum PeopleVerb {
+enum Verb {
     /// Lists everybody.
     List,
     /// Adds somebody, or changes what they may do.
@@ -38,55 +43,37 @@ enum PeopleVerb {
         #[arg(long)]
         no_payloads: bool,
     },
-    /// Lets none of somebody's tokens count.
+    /// Lets somebody in no more: none of their tokens counts, and they are signed out.
     Disable {
         /// Who.
         name: String,
     },
-    /// Lets them count again.
+    /// Lets them in again.
     Enable {
         /// Who.
         name: String,
     },
-}
-
-/// Arguments of `tramontane tokens`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example: tramontane tokens add ann --label laptop --expires 90d
-
-A token is shown once. Send it as \"Authorization: Bearer TOKEN\" to /api/v1/….")]
-pub(crate) struct Tokens {
-    #[command(subcommand)]
-    verb: TokensVerb,
-}
-
-#[derive(Debug, Subcommand)]
-enum TokensVerb {
-    /// Lists tokens, none of them as it was shown.
-    List,
-    /// Makes a token for somebody.
-    Add {
-        /// For whom it speaks.
-        person: String,
-        /// What it is for.
-        #[arg(long, default_value = "")]
-        label: String,
-        /// What it may do at most; as much as its person, where nothing is said.
-        #[arg(long, value_parser = role)]
-        role: Option<Role>,
-        /// It counts for so long; for ever, where nothing is said.
-        #[arg(long, value_name = "DURATION")]
-        expires: Option<Span>,
+    /// Sets somebody's password to the first line of stdin; they are signed out everywhere.
+    Password {
+        /// Whose.
+        name: String,
     },
-    /// Deletes a token: it counts no more.
-    Delete {
-        /// Its number.
-        id: i64,
+    /// Makes a link by which somebody sets their password, once, within an hour.
+    Link {
+        /// Whose password.
+        name: String,
+        /// Where people reach the server.
+        #[arg(long, default_value = "http://127.0.0.1:8420", value_name = "URL")]
+        url: String,
+    },
+    /// Takes somebody's second factor away, where they have lost it.
+    RemoveFactor {
+        /// Whose.
+        name: String,
     },
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(super) fn role(text: &str) -> Result<Role, String> {
     let words: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
     Role::from_word(text).ok_or_else(|| {
         let hint = suggest::nearest(text, words.iter().copied()).map(|near| format!("did you mean {near}? "));
@@ -109,91 +96,30 @@ pub(super) fn did(what: &str, subject: &str) -> AuditEntry {
     }
 }
 
-/// Names are short and stand in logs and lists.
-fn checked(name: &str) -> Result<(), Failure> {
-    let is_fine = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-' | '_' | '@');
-    if !name.is_empty() && name.len() <= 100 && name.chars().all(is_fine) {
-        return Ok(());
-    }
-    let problem = Problem::new("name_wrong", format!("\"{}\" is no name", name.escape_debug()));
-    Err(Failure::refused(vec![problem.hint("letters, digits, and . - _ @, at most 100 bytes")]))
-}
-
 impl People {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        match self.verb {
-            PeopleVerb::List => {
-                let people = context.read_store().await?.people().await?;
-                let values: Vec<Value> = people.iter().map(|person| json!(ShownPerson::from(person))).collect();
-                show(context, &values, &["name", "role", "sees_payloads", "is_disabled", "created_at"]);
-            }
-            PeopleVerb::Add { name, role, no_payloads } => {
-                checked(&name)?;
-                let store = context.engine_store().await?;
-                let before = found(store.as_ref(), &name).await?;
-                let person = Person {
-                    role,
-                    sees_payloads: !no_payloads,
-                    is_disabled: before.is_some_and(|person| person.is_disabled),
-                    created_at: settings::clock().now(),
-                    name,
-                };
-                write(context, store.as_ref(), person).await?;
-            }
-            PeopleVerb::Disable { name } => turn(context, &name, true).await?,
-            PeopleVerb::Enable { name } => turn(context, &name, false).await?,
+        if matches!(self.verb, Verb::List) {
+            let store = context.read_store().await?;
+            let (people, ways) = (store.people().await?, store.ways_in().await?);
+            let values: Vec<Value> = people.iter().map(|one| json!(ShownPerson::new(one, &ways))).collect();
+            show(context, &values, &["name", "role", "sees_payloads", "is_disabled", "has_password", "has_factor"]);
+            return Ok(Exit::Done);
         }
-        Ok(Exit::Done)
-    }
-}
-
-async fn turn(context: &Context, name: &str, is_disabled: bool) -> Result<(), Failure> {
-    let store = context.engine_store().await?;
-    let Some(person) = found(store.as_ref(), name).await? else { return Err(unknown(store.as_ref(), name).await?) };
-    write(context, store.as_ref(), Person { is_disabled, ..person }).await
-}
-
-async fn write(context: &Context, store: &dyn Store, person: Person) -> Result<(), Failure> {
-    let value = json!(ShownPerson::from(&person));
-    let mut audit = did("person.write", &person.name);
-    audit.details = Some(value.to_string());
-    store.write_person(person, audit).await?;
-    if context.printer.json() {
-        context.printer.value(&value);
-    } else {
-        context.printer.say("done");
-    }
-    Ok(())
-}
-
-async fn found(store: &dyn Store, name: &str) -> Result<Option<Person>, Failure> {
-    Ok(store.people().await?.into_iter().find(|person| person.name == name))
-}
-
-async fn unknown(store: &dyn Store, name: &str) -> Result<Failure, Failure> {
-    let people = store.people().await?;
-    let mut problem = Problem::new("person_unknown", format!("there is nobody called \"{}\"", name.escape_debug()));
-    problem.hint = suggest::hint(name, people.iter().map(|person| person.name.as_str()))
-        .or_else(|| Some("tramontane people add NAME --role ROLE adds somebody".to_owned()));
-    Ok(Failure::refused(vec![problem]))
-}
-
-impl Tokens {
-    pub(crate) async fn run(self, context: &Context) -> Ended {
+        let store = context.engine_store().await?;
+        let store = store.as_ref();
         match self.verb {
-            TokensVerb::List => {
-                let tokens = context.read_store().await?.access_tokens().await?;
-                let values: Vec<Value> = tokens.iter().map(|token| json!(ShownToken::from(token))).collect();
-                show(context, &values, &["id", "person", "label", "role", "used_at", "expires_at"]);
-            }
-            TokensVerb::Add { person, label, role, expires } => add(context, person, label, role, expires).await?,
-            TokensVerb::Delete { id } => {
-                let store = context.engine_store().await?;
-                if !store.delete_access_token(id, did("token.delete", &id.to_string())).await? {
-                    let problem = Problem::new("token_unknown", format!("there is no token {id}"));
-                    return Err(Failure::refused(vec![problem.hint("tramontane tokens list shows what there is")]));
+            Verb::List => {}
+            Verb::Add { name, role, no_payloads } => add(context, store, name, role, !no_payloads).await?,
+            Verb::Disable { name } => turn(context, store, &name, true).await?,
+            Verb::Enable { name } => turn(context, store, &name, false).await?,
+            Verb::Password { name } => set_password(context, store, name).await?,
+            Verb::Link { name, url } => link(context, store, name, &url).await?,
+            Verb::RemoveFactor { name } => {
+                let person = known(store, &name).await?;
+                if !store.remove_factor(person.name, did("factor.remove", &name)).await? {
+                    return Err(Failure::refused(vec![Problem::new("factor_none", "they have no second factor")]));
                 }
-                context.printer.say("it counts no more");
+                context.printer.say("it is not asked for any more");
             }
         }
         Ok(Exit::Done)
@@ -202,34 +128,89 @@ impl Tokens {
 
 async fn add(
     context: &Context,
-    person: String,
-    label: String,
-    role: Option<Role>,
-    expires: Option<Span>,
+    store: &dyn Store,
+    name: String,
+    role: Role,
+    sees_payloads: bool,
 ) -> Result<(), Failure> {
-    if label.len() > 200 {
-        return Err(Failure::refused(vec![Problem::new("label_too_long", "a label has at most 200 bytes")]));
-    }
-    let store = context.engine_store().await?;
-    let Some(owner) = found(store.as_ref(), &person).await? else {
-        return Err(unknown(store.as_ref(), &person).await?);
-    };
-    let (shown, hash) = token::make().map_err(|problem| Failure::new(Exit::Trouble, problem))?;
-    let audit = did("token.add", &person);
-    let expires_at = expires.map(|span| audit.at + span.0);
-    let role = role.unwrap_or(owner.role);
-    let new = NewAccessToken { person, label, role, scope: Vec::new(), hash, expires_at };
-    let id = store.add_access_token(new, audit).await?;
+    Person::check_name(&name).map_err(|problem| Failure::refused(vec![problem]))?;
+    let before = store.people().await?.into_iter().find(|person| person.name == name);
+    let is_disabled = before.as_ref().is_some_and(|person| person.is_disabled);
+    let created_at = settings::clock().now();
+    let after = Person { name, role, sees_payloads, is_disabled, created_at };
+    write(context, store, "person.write", before, after).await
+}
+
+async fn turn(context: &Context, store: &dyn Store, name: &str, is_disabled: bool) -> Result<(), Failure> {
+    let before = known(store, name).await?;
+    let what = if is_disabled { "person.disable" } else { "person.enable" };
+    let after = Person { is_disabled, ..before.clone() };
+    write(context, store, what, Some(before), after).await
+}
+
+async fn write(
+    context: &Context,
+    store: &dyn Store,
+    what: &str,
+    before: Option<Person>,
+    after: Person,
+) -> Result<(), Failure> {
+    let details = json!({ "before": before.as_ref().map(rights), "after": rights(&after) });
+    let audit = AuditEntry { details: Some(details.to_string()), ..did(what, &after.name) };
+    store.write_person(after.clone(), audit).await?;
     if context.printer.json() {
-        context.printer.value(&json!({ "id": id, "token": shown }));
+        context.printer.value(&json!(ShownPerson::new(&after, &store.ways_in().await?)));
     } else {
-        context.printer.data(&shown);
-        context.printer.say("keep it well: it is not shown again");
+        context.printer.say("done");
     }
     Ok(())
 }
 
-fn show(context: &Context, values: &[Value], columns: &[&str]) {
+async fn set_password(context: &Context, store: &dyn Store, name: String) -> Result<(), Failure> {
+    let name = known(store, &name).await?.name;
+    let mut text = String::new();
+    let unread = |error: std::io::Error| Problem::new("password_unread", format!("stdin: {error}"));
+    let read = std::io::stdin().take(LONGEST_LINE).read_to_string(&mut text).map_err(unread);
+    read.map_err(|problem| Failure::new(Exit::Trouble, problem))?;
+    let password = text.lines().next().unwrap_or_default().to_owned();
+    check_password(&password, &name).map_err(|problem| Failure::refused(vec![problem]))?;
+    let hash = Passwords::default().hash(password.into()).await;
+    let hash = hash.map_err(|problem| Failure::new(Exit::Trouble, problem))?;
+    let audit = did("password.set", &name);
+    store.set_password(name, hash, audit).await?;
+    context.printer.say("done; they are signed out everywhere");
+    Ok(())
+}
+
+async fn link(context: &Context, store: &dyn Store, name: String, url: &str) -> Result<(), Failure> {
+    let name = known(store, &name).await?.name;
+    let (bits, hash) = token::make_bits().map_err(|problem| Failure::new(Exit::Trouble, problem))?;
+    let audit = did("link.add", &name);
+    let link = NewLink { hash, person: Some(name), expires_at: audit.at + token::LINK_COUNTS };
+    store.add_link(link, audit).await?;
+    let link = format!("{}{}", url.trim_end_matches('/'), token::link_path(&bits));
+    if context.printer.json() {
+        context.printer.value(&json!({ "link": link }));
+    } else {
+        context.printer.data(&link);
+        context.printer.say("it counts once, for an hour");
+    }
+    Ok(())
+}
+
+/// Somebody of this name.
+pub(super) async fn known(store: &dyn Store, name: &str) -> Result<Person, Failure> {
+    let people = store.people().await?;
+    if let Some(person) = people.iter().find(|person| person.name == name) {
+        return Ok(person.clone());
+    }
+    let mut problem = Problem::new("person_unknown", format!("there is nobody called \"{}\"", name.escape_debug()));
+    problem.hint = suggest::hint(name, people.iter().map(|person| person.name.as_str()))
+        .or_else(|| Some("tramontane people add NAME --role ROLE adds somebody".to_owned()));
+    Err(Failure::refused(vec![problem]))
+}
+
+pub(super) fn show(context: &Context, values: &[Value], columns: &[&str]) {
     if context.printer.json() {
         context.printer.value(&json!(values));
         return;
@@ -237,6 +218,8 @@ fn show(context: &Context, values: &[Value], columns: &[&str]) {
     let cell = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
+        Value::Array(words) if words.is_empty() => "-".to_owned(),
+        Value::Array(words) => words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     };
     let rows = values.iter().map(|value| columns.iter().map(|column| cell(&value[*column])).collect());

@@ -5,8 +5,10 @@ use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
-use crate::server::{self, Door, Hub, Limits, Proxies, Reception, Requests, Room, control};
+use crate::server::{self, Door, Hosts, Hub, Limits, Proxies, Reception, Requests, Room, control, host_name};
 use crate::settings::{self, Environment};
+use crate::sign_in::SigningIn;
+use crate::token;
 use clap::Args;
 use engine::random::Seeded;
 use engine::{Engine, Parts, Runner, RunnerOptions, Standing, Status, Until, WorkEnd, WorkOptions};
@@ -16,7 +18,7 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{AuditEntry, NewLink, Store};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +43,15 @@ pub(crate) struct Serve {
         value_name = "ADDRESS"
     )]
     listen: Vec<Door>,
+    /// A name under which it may be asked, besides this machine's own and the address; may be repeated.
+    #[arg(long, env = "TRAMONTANE_HOSTS", value_delimiter = ',', value_parser = host_name, value_name = "NAME")]
+    host: Vec<String>,
+    /// Whoever is signed in and does nothing for so long is signed out.
+    #[arg(long, default_value = "12h", env = "TRAMONTANE_SESSION_IDLE", value_name = "DURATION")]
+    session_idle: Span,
+    /// Whoever is signed in is signed out after so long.
+    #[arg(long, default_value = "7d", env = "TRAMONTANE_SESSION_END", value_name = "DURATION")]
+    session_end: Span,
     /// Where the proxy that stands before it connects from: an address, a network (10.0.0.0/24), or unix. What it says of
     /// who asks is believed. Without one, only this machine may come.
     #[arg(long, env = "TRAMONTANE_BEHIND_PROXY", value_delimiter = ',', value_name = "ADDRESS")]
@@ -128,13 +139,25 @@ impl Serve {
             logs: context.logs.clone(),
             requests: Arc::new(Requests::new(parts.clock.now())),
             open_metrics: self.open_metrics,
+            signing_in: Arc::new(SigningIn::new(self.session_idle.0, self.session_end.0)),
+            // FACTOR keys: context.keys.clone(),
         };
+        let addresses = doors.iter().filter_map(|(door, _)| door.address()).collect::<Vec<_>>();
+        let hosts = Hosts::new(&addresses, &self.host);
+        let setup = setup(&shared).await?;
         let proxies = Proxies::read(&self.behind_proxy).map_err(|problem| Failure::new(Exit::Refused, problem))?;
         let reception =
             |router, proxies| Reception { router, room: shared.room.clone(), proxies, stop: closing.clone() };
-        let outside = reception(server::public(shared.clone()), Arc::new(proxies));
+        let outside = reception(server::public(shared.clone(), hosts), Arc::new(proxies));
         let mut serving = JoinSet::new();
         serving.spawn(shared.hub.clone().run(shared.clone()));
+        #[cfg(feature = "otel")]
+        if let Some(tracing) = crate::otel::begin(&parts.standing, parts.store.id())
+            .map_err(|problem| Failure::new(Exit::Refused, problem))?
+        {
+            // Ends with the process: what is told last may be lost.
+            tokio::spawn(tracing);
+        }
         let mut places = Vec::new();
         for (door, listener) in doors {
             places.push(door);
@@ -148,7 +171,7 @@ impl Serve {
         let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
         let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
         let running = tokio::spawn(runner.run());
-        let announce = announce(context, &places, status);
+        let announce = announce(context, &places, setup, status);
         let ended = tokio::select! {
             ended = running => ended,
             () = async { announce.await; std::future::pending().await } => return Ok(Exit::Stopped),
@@ -201,24 +224,54 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }
 
+/// Where on the server the first administrator is made, where nobody can come in yet.
+async fn setup(shared: &server::Shared) -> Result<Option<String>, Failure> {
+    let can_come_in = shared.store.ways_in().await?.iter().any(|way| way.has_password)
+        || !shared.store.access_tokens().await?.is_empty();
+    if can_come_in {
+        return Ok(None);
+    }
+    let (bits, hash) = token::make_bits().map_err(|problem| Failure::new(Exit::Trouble, problem))?;
+    let (at, text) = (shared.clock.now(), str::to_owned);
+    let link = NewLink { hash, person: None, expires_at: at + token::LINK_COUNTS };
+    let audit = AuditEntry {
+        id: 0,
+        at,
+        who: text("serve"),
+        origin: text("serve"),
+        what: text("link.add"),
+        subject: text("the first administrator"),
+        details: None,
+    };
+    shared.store.add_link(link, audit).await?;
+    Ok(Some(token::link_path(&bits)))
+}
+
 /// Says where it listens, once work goes on: on stdout with `--json`, so that programs can wait for it.
-async fn announce(context: &Context, places: &[Door], mut status: watch::Receiver<Status>) {
+async fn announce(context: &Context, places: &[Door], setup: Option<String>, mut status: watch::Receiver<Status>) {
     if status.wait_for(|status| status.ready).await.is_err() {
         return;
     }
     if context.printer.json() {
         let url = places.first().map(ToString::to_string);
         let all: Vec<String> = places.iter().map(ToString::to_string).collect();
-        context.printer.data(&json!({ "url": url, "listens": all }).to_string());
+        let mut said = json!({ "url": url, "listens": all });
+        if let Some(path) = setup {
+            said["setup"] = format!("{}{path}", url.unwrap_or_default()).into();
+        }
+        context.printer.data(&said.to_string());
     } else {
-        places.iter().for_each(|place| context.printer.say(&format!("serving on {place}")));
+        places.iter().for_each(|place| context.remark(&format!("serving on {place}")));
+        if let (Some(path), Some(place)) = (setup, places.first()) {
+            context.printer.say(&format!("to make the first administrator, open {place}{path}"));
+        }
     }
 }
 
 /// The first signal stops politely; the second one ends at once.
 async fn stop_on_signal(context: &Context, stop: &watch::Sender<bool>) {
     interrupted().await;
-    context.printer.say("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
+    context.remark("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
     stop.send_replace(true);
     interrupted().await;
 }

@@ -5,11 +5,14 @@ mod body;
 pub(crate) mod control;
 mod events;
 mod health;
+mod hosts;
 mod listen;
 mod metrics;
 mod webhooks;
 
+// FACTOR use crate::keys::Keys;
 use crate::logs::Logs;
+use crate::sign_in::SigningIn;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
@@ -20,8 +23,9 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Lists, Person, Token, Trace, Turns, document, schema};
+pub(crate) use api::{Deed, Lists, Person, Token, Trace, Turns, document, rights, schema};
 pub(crate) use events::Hub;
+pub(crate) use hosts::{Hosts, host_name};
 pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
 pub(crate) use metrics::Requests;
 
@@ -38,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) turns: Arc<Turns>,
     /// What can be chosen, as it was lately.
     pub(crate) choices: Arc<Lists>,
+    pub(crate) signing_in: Arc<SigningIn>,
+    // FACTOR pub(crate) keys: Arc<Keys>,
     /// Folders in which definitions that come through the API may name files.
     pub(crate) file_roots: Arc<[PathBuf]>,
     /// Where what happens is told.
@@ -53,12 +59,13 @@ pub(crate) struct Shared {
 }
 
 /// What the network gets to see. What stands here by itself is public; everything of the API asks who comes.
-pub(crate) fn public(shared: Shared) -> Router {
+pub(crate) fn public(shared: Shared, hosts: Arc<Hosts>) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(webhooks::router())
         .merge(api::router(&shared))
+        .layer(from_fn_with_state(hosts, hosts::known))
         .layer(from_fn_with_state(shared.clone(), metrics::count))
         .with_state(shared)
 }

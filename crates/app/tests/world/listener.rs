@@ -27,7 +27,7 @@ impl Listener {
     pub fn begin(address: &str, path: &str, token: &str, had: Option<&str>) -> Self {
         let mut socket = TcpStream::connect(address).unwrap();
         let had = had.map(|id| format!("last-event-id: {id}\r\n")).unwrap_or_default();
-        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {token}\r\n{had}\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n{had}\r\n");
         socket.write_all(head.as_bytes()).unwrap();
         let mut reader = BufReader::new(socket.try_clone().unwrap());
         let mut head = String::new();

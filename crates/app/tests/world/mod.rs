@@ -4,6 +4,7 @@
 
 pub mod contract;
 pub mod listener;
+pub mod people;
 pub mod server;
 pub mod serving;
 

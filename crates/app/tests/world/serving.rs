@@ -22,13 +22,18 @@ impl Serving {
 
     /// The same with more arguments.
     pub fn start_with(command: &mut Command, more: &[&str]) -> Self {
+        Self::announced(command, more).0
+    }
+
+    /// The same, with all that it says then.
+    pub fn announced(command: &mut Command, more: &[&str]) -> (Self, Value) {
         command.args(["serve", "--listen", "127.0.0.1:0", "--json"]).args(more).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let first: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
         let address = first["url"].as_str().unwrap().trim_start_matches("http://").to_owned();
-        Self { child, address }
+        (Self { child, address }, first)
     }
 
     pub fn signal(&self, name: &str) {
@@ -59,8 +64,41 @@ impl Serving {
 
 /// A request over a connection of its own: status (0: none came) and body; `None` where nobody listens.
 pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<(u16, Value)> {
+    let answer = exchange(address, method, path, headers, body)?;
+    Some((answer.status, serde_json::from_str(&answer.body).unwrap_or_default()))
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    /// 0: none came.
+    pub status: u16,
+    /// Lines of the head behind the first.
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// Every value of a header.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+/// As [`request`], with the whole answer. The host is the address, unless a header names another.
+pub fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
     let mut socket = TcpStream::connect(address).ok()?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\n");
+    for (name, value) in [("host", address), ("connection", "close")] {
+        if !headers.iter().any(|(named, _)| named.eq_ignore_ascii_case(name)) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
     head.push_str(&format!("content-length: {}\r\n", body.len()));
     headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
     socket.write_all(format!("{head}\r\n").as_bytes()).ok()?;
@@ -78,8 +116,27 @@ pub fn request(address: &str, method: &str, path: &str, headers: &[(&str, &str)]
     let answer = String::from_utf8_lossy(&answer);
     let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-    super::contract::judge(method, path, status, head, body);
-    Some((status, serde_json::from_str(body).unwrap_or_default()))
+    let body = whole(head, body);
+    super::contract::judge(method, path, status, head, &body);
+    let head = head.split_once("\r\n").map(|(_, lines)| lines.to_owned()).unwrap_or_default();
+    Some(Answer { status, head, body })
+}
+
+/// A body that came in pieces, put together.
+fn whole(head: &str, body: &str) -> String {
+    if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return body.to_owned();
+    }
+    let (mut rest, mut whole) = (body, String::new());
+    while let Some((length, after)) = rest.split_once("\r\n") {
+        let length = usize::from_str_radix(length, 16).unwrap();
+        whole.push_str(&after[..length]);
+        rest = after[length..].trim_start_matches("\r\n");
+        if length == 0 {
+            break;
+        }
+    }
+    whole
 }
 
 impl Drop for Serving {

@@ -1,6 +1,6 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
-use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private};
+use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private_host};
 use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
@@ -18,11 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::StoreError;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 /// Idle connections are closed after this time: a server that closes them first makes outcomes unclear.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 const POOL_PER_HOST: usize = 256;
+/// How long an address that a setting names may take.
+const PLAIN: Duration = Duration::from_secs(10);
 
 /// The keys of an HTTP client, resolved.
 #[derive(Debug, Default)]
@@ -183,7 +185,7 @@ impl Client {
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
     ) -> Exchanged {
-        self.exchange_heard(request, credential, request_id, files, &mut |_| {}).await
+        self.send(request, Some(credential), request_id, files, &mut |_| {}).await
     }
 
     /// The same; `hear` gets the pieces of the answer as they come.
@@ -191,6 +193,22 @@ impl Client {
         &self,
         request: &HttpRequest,
         credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
+        self.send(request, Some(credential), request_id, files, hear).await
+    }
+
+    /// The same without a key, for those who ask for none.
+    pub(super) async fn exchange_openly(&self, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+        self.send(request, None, None, files, &mut |_| {}).await
+    }
+
+    async fn send(
+        &self,
+        request: &HttpRequest,
+        credential: Option<Credential>,
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
         hear: &mut (dyn FnMut(&[u8]) + Send),
@@ -229,7 +247,7 @@ impl Client {
     fn build_request(
         &self,
         request: &HttpRequest,
-        credential: Credential,
+        credential: Option<Credential>,
         request_id: Option<&str>,
     ) -> Result<reqwest::Request, Problem> {
         let text = format!("{}{}", self.base, request.target);
@@ -251,7 +269,9 @@ impl Client {
             // Unpacked, a file has lost the length by which it is known to be whole.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        self.add_credential(headers, credential)?;
+        if let Some(credential) = credential {
+            self.add_credential(headers, credential)?;
+        }
         if let (Some(name), Some(id)) = (&self.request_id_header, request_id)
             && let Ok(value) = HeaderValue::from_str(id)
         {
@@ -385,12 +405,15 @@ fn attach(built: &mut reqwest::Request, written: Written) {
     *built.body_mut() = Some(reqwest::Body::wrap_stream(written.into_stream()));
 }
 
+/// A client for an address that a setting names: the rules of calls, and short times.
+pub(super) fn plain() -> Result<reqwest::Client, Problem> {
+    finish(builder().connect_timeout(PLAIN).timeout(PLAIN))
+}
+
+/// What holds for everything that is sent.
 #[allow(clippy::disallowed_methods, reason = "the one place that builds a client")]
-pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
-    let timeouts = definition.timeouts;
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(span(timeouts.connect.0))
-        .timeout(span(timeouts.total.0))
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
@@ -398,11 +421,20 @@ pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqw
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_PER_HOST)
         .tcp_nodelay(true)
-        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")));
+        .user_agent(concat!("tramontane/", env!("CARGO_PKG_VERSION")))
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Problem> {
+    builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+}
+
+pub(super) fn build(definition: &HttpClient, lookup: impl Lookup) -> Result<reqwest::Client, Problem> {
+    let timeouts = definition.timeouts;
+    let mut builder = builder().connect_timeout(span(timeouts.connect.0)).timeout(span(timeouts.total.0));
     if !definition.allow_private_addresses {
         builder = builder.dns_resolver(Arc::new(PublicOnly::of(lookup)));
     }
-    builder.build().map_err(|error| Problem::new("client_broken", format!("cannot make an HTTP client: {error}")))
+    finish(builder)
 }
 
 /// What can be told of a definition without a network: where its requests go, and the header that marks them.
@@ -441,14 +473,11 @@ pub(crate) fn base_url(text: &str) -> Result<Url, Problem> {
 }
 
 fn refuse_private_literal(url: &Url) -> Result<(), Problem> {
-    let private = match url.host() {
-        Some(Host::Ipv4(address)) => is_private(address.into()),
-        Some(Host::Ipv6(address)) => is_private(address.into()),
-        // Names are judged when they are looked up; this one is known.
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    if private { Err(private_problem(&format!("{url} is a private address")).at("base_uri")) } else { Ok(()) }
+    if url.host().is_some_and(|host| is_private_host(&host)) {
+        Err(private_problem(&format!("{url} is a private address")).at("base_uri"))
+    } else {
+        Ok(())
+    }
 }
 
 fn private_problem(reason: &str) -> Problem {
@@ -465,7 +494,7 @@ fn span(millis: Millis) -> Duration {
 }
 
 /// The last cause: what the system said, without the layers' repetitions and without the URL.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

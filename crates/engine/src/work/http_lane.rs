@@ -5,7 +5,7 @@
 
 use super::admission::{Admitted, Leave, admit, day_is_full, report, still_open};
 use super::answered::{self, Kept};
-use super::conclude::{Ended, plain_end};
+use super::conclude::{Ended, end_state, plain_end};
 use super::dispatch::Shared;
 use super::file::{name_file, read_lines};
 use super::keep::AnswerFiles;
@@ -18,6 +18,7 @@ use crate::decide::{Case, LONGEST_WAIT, decide};
 use crate::exchange::{Client, Exchanged, redact_headers};
 use crate::flow::{HttpPush, PushFlow, PushTarget};
 use crate::overheard::Reader;
+use crate::spans::Attempted;
 use bytes::Bytes;
 use model::definition::AnswerAs;
 use model::{
@@ -228,6 +229,7 @@ impl HttpLane {
             let asked = Asked { claim, request, question, began, noticed };
             self.judge(push, operation.as_ref(), asked, exchanged)
         };
+        self.tell_span(push, operation.as_ref(), &ended, began);
         let until = match (ended.end.evidence, ended.next) {
             (Evidence::Refused { .. }, Next::Retry(at)) => Some(at),
             (Evidence::Refused { after_ms }, _) => after_ms.map(|after| self.shared.now() + after.min(LONGEST_WAIT)),
@@ -238,6 +240,26 @@ impl HttpLane {
             report(&self.shared, &push.client, leave, &ended.end, until, began).await;
         }
         let _ = self.shared.outcomes.send(Outcome::Push(Box::new(ended)));
+    }
+
+    /// Tells who draws them of an attempt that made a call.
+    fn tell_span(&self, push: &HttpPush, operation: &dyn Operation, ended: &Ended, began: Millis) {
+        let Ended { claim, end, next, .. } = ended;
+        self.shared.parts.standing.spans().tell(|| Attempted {
+            task: claim.token.task,
+            run: claim.run,
+            kind: "route",
+            name: self.flow.name.clone(),
+            client: push.client.name().to_owned(),
+            operation: operation.signature(),
+            attempt: claim.token.attempt,
+            created_at: claim.created_at,
+            times: (began, end.at),
+            evidence: end.evidence,
+            status: end.status,
+            code: end.problem.as_ref().filter(|problem| problem.is_error()).map(|problem| problem.code.to_string()),
+            state: end_state(*next),
+        });
     }
 
     fn judge(&self, push: &HttpPush, operation: &dyn Operation, asked: Asked, exchanged: Exchanged) -> Ended {

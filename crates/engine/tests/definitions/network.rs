@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use store::{Declared, DefinitionChange, StoredDefinition};
 
 /// Forms of paths that lead elsewhere; `{root}` and `{abs}` stand for a folder and a file outside of it.
-const TRAVERSAL: &str = include_str!("../../../app/tests/tables/traversal.txt");
+const TRAVERSAL: &str = include_str!("../../../app/tests/definitions/traversal.txt");
 
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()

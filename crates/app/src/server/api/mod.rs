@@ -6,17 +6,22 @@
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
 mod actor;
+mod alerts;
 mod answers;
 mod audit;
 mod bundle;
+mod caller;
 mod calls;
 mod choices;
 mod definitions;
 mod document;
 mod events;
 mod extract;
+// FACTOR mod factor;
 mod health;
 mod logs;
+mod me;
+mod models;
 mod noted;
 mod operations;
 mod people;
@@ -29,17 +34,23 @@ mod routes;
 mod runs;
 mod schedules;
 pub(crate) mod schema;
+mod sessions;
+mod settings;
+mod sign_in;
 mod storages;
 mod task_events;
 mod tasks;
+mod tokens;
 mod trace;
 mod usage;
 mod variables;
 
+pub(crate) use audit::Deed;
 pub(crate) use choices::Lists;
-pub(crate) use people::{Person, Token};
-pub(super) use problem::refuse;
+pub(crate) use people::{Person, rights};
+pub(super) use problem::{Refused, refuse};
 pub(crate) use proxy::Turns;
 pub(crate) use routes::document;
 pub(super) use routes::router;
+pub(crate) use tokens::Token;
 pub(crate) use trace::Trace;

@@ -14,7 +14,7 @@ use store::StoreError;
 
 /// A request that is not fulfilled.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(in super::super) struct Refused {
     status: StatusCode,
     problem: Problem,
     /// The run and the task that it is about.
@@ -30,7 +30,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, problem: Problem) -> Self {
+    pub(in super::super) fn new(status: StatusCode, problem: Problem) -> Self {
         Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new(), about: None, after: None }
     }
 
@@ -95,7 +95,9 @@ impl IntoResponse for Refused {
         };
         let mut response = (status, Json(json(&body))).into_response();
         if let Some(after) = after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs()));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(after.as_secs() + u64::from(after.subsec_nanos() > 0)));
         }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -108,6 +110,10 @@ impl IntoResponse for Refused {
 /// What the store says is for the log; who asks learns that it is not their fault, and whether to come again.
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Self {
+        let error = match error {
+            StoreError::Refused(problem) => return Self::new(StatusCode::CONFLICT, problem),
+            error => error,
+        };
         tracing::error!(%error, "a request could not be answered");
         if error.is_passing() {
             let problem = Problem::new("store_unavailable", "the store is not available at present");

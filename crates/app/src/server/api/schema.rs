@@ -108,6 +108,12 @@ pub(super) fn role() -> Object {
     words(model::Role::ALL.map(model::Role::as_str))
 }
 
+/// Scopes of a token.
+pub(super) fn scope() -> utoipa::openapi::schema::Array {
+    let one = words(model::Scope::ALL.map(model::Scope::as_str));
+    utoipa::openapi::schema::ArrayBuilder::new().items(one).build()
+}
+
 /// A decision about a task.
 pub(crate) fn decision() -> Object {
     words(Decision::ALL.map(Decision::as_str))

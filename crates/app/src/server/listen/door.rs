@@ -53,6 +53,14 @@ impl Door {
         matches!(self, Self::Tcp(address) if !address.ip().to_canonical().is_loopback())
     }
 
+    /// Its address; `None` in the file system.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Opens it; returns where it is, with the port that it got.
     ///
     /// # Errors
@@ -119,7 +127,7 @@ pub(crate) async fn may_open(
     }
     if !has_people(store).await? {
         let reason = format!("other machines can come to {wide}, and nobody is set up who may ask for anything");
-        let hint = "tramontane people add NAME --role admin, then tramontane tokens add NAME";
+        let hint = "tramontane people add NAME --role admin, then tramontane people password NAME or tokens add NAME";
         return Ok(Err(Problem::new("people_missing", reason).hint(hint)));
     }
     Ok(Ok(()))
@@ -127,10 +135,11 @@ pub(crate) async fn may_open(
 
 /// Whether there is somebody who can show who they are.
 async fn has_people(store: &dyn Store) -> Result<bool, StoreError> {
-    let people = store.people().await?;
-    let tokens = store.access_tokens().await?;
-    let is_enabled = |name: &str| people.iter().any(|person| person.name == name && !person.is_disabled);
-    Ok(tokens.iter().any(|token| is_enabled(&token.person)))
+    let (people, tokens, ways) = (store.people().await?, store.access_tokens().await?, store.ways_in().await?);
+    let has_way = |name: &str| {
+        tokens.iter().any(|token| token.person == name) || ways.iter().any(|way| way.person == name && way.has_password)
+    };
+    Ok(people.iter().any(|person| !person.is_disabled && has_way(&person.name)))
 }
 
 #[cfg(test)]
