@@ -6,7 +6,7 @@ mod framing;
 mod room;
 mod socket;
 
-pub(crate) use client::Proxies;
+pub(crate) use client::{Client, Proxies};
 pub(crate) use door::{Door, Listener, may_open};
 pub(crate) use room::{Limits, Room};
 
