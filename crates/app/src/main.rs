@@ -1,5 +1,6 @@
 //! The binary `tramontane`: everything meets here.
 
+mod alerts;
 mod badge;
 mod changes;
 mod cli;

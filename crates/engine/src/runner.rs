@@ -1,5 +1,6 @@
 //! The engine left alone: works until it is told to stop, takes new definitions up, begins what schedules say.
 
+use crate::alert::Watcher;
 use crate::engine::{Engine, Parts};
 use crate::flow::{Call, Flows};
 use crate::keep::Keeper;
@@ -73,7 +74,19 @@ impl Runner {
     /// # Errors
     /// What keeps the definitions from running at the start. Later, problems are said in the status, and what ran
     /// goes on.
-    pub async fn run(mut self) -> Result<(), Vec<Problem>> {
+    pub async fn run(self) -> Result<(), Vec<Problem>> {
+        let RunnerOptions { stop, grace, status } = &self.options;
+        let watcher = Watcher::new(self.parts.clone(), status.subscribe(), stop.clone());
+        let (mut watching, grace) = (tokio::spawn(watcher.run()), *grace);
+        let ended = self.work().await;
+        // What alerts are saying is said to its end, where it was told to stop.
+        if ended.is_err() || tokio::time::timeout(grace, &mut watching).await.is_err() {
+            watching.abort();
+        }
+        ended
+    }
+
+    async fn work(mut self) -> Result<(), Vec<Problem>> {
         let mut changes = self.parts.standing.changes();
         let mut engine = Arc::new(Engine::open(self.parts.clone()).await?);
         // Ends with this function.

@@ -4,6 +4,7 @@
 //! (`tests/suite`) says what an adapter must do, and runs on each.
 
 pub mod activities;
+pub mod alerts;
 pub mod blobs;
 mod bodies;
 pub mod border;
@@ -18,6 +19,7 @@ mod keys;
 pub mod limits;
 mod lost;
 mod misfit;
+pub mod models;
 pub mod people;
 pub mod postgres;
 pub mod revisions;
@@ -32,6 +34,9 @@ pub mod types;
 pub mod views;
 
 pub use activities::{Activities, Activity, Holder, NewActivity, Phase, Slice, SliceEnd};
+pub use alerts::{
+    AlertChange, AlertMessage, AlertRow, AlertSend, Alerts, DayDrawn, KeyRefused, NewMessage, SendEnd, SendStory,
+};
 pub use border::Store;
 pub use engines::{Attending, Engine};
 pub use entries::{Ending, Entries, Entry, EntryFilter, EntryWrite};
@@ -39,6 +44,7 @@ pub use error::StoreError;
 pub use kept_answers::{KeptAnswer, KeptAnswers, KeyedCall, Known};
 pub use limits::{Caps, Draw, Drawn, Settle};
 pub use model::EntryKey;
+pub use models::{ModelCheck, ModelUse, Models, ModelsSeen, SeenModel};
 pub use people::{AccessToken, AuditEntry, AuditFilter, Bearer, NewAccessToken, Person};
 pub use postgres::PostgresStore;
 pub use revisions::{Declared, Revise, Revised, Revision, RevisionFilter, Revisions};

@@ -1,6 +1,7 @@
 //! The command line: a file per verb.
 
 mod against;
+mod alerts;
 mod apply;
 mod audit;
 mod backup;
@@ -17,6 +18,7 @@ mod export;
 mod file_roots;
 mod filter;
 mod ledger_check;
+mod models;
 mod openapi;
 mod people;
 mod prices;
@@ -126,6 +128,10 @@ enum Command {
     Audit(audit::Audit),
     /// Says what this server is called, and in which colour it is shown.
     Environment(environment::Environment),
+    /// Shows how alerts stand, tries and mutes them.
+    Alerts(alerts::Alerts),
+    /// Shows which models are in use, and which of those go.
+    Models(models::Models),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -362,6 +368,8 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Tokens(verb) => verb.run(context).await,
             Command::Audit(verb) => verb.run(context).await,
             Command::Environment(verb) => verb.run(context).await,
+            Command::Alerts(verb) => verb.run(context).await,
+            Command::Models(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

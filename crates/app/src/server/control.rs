@@ -2,6 +2,10 @@
 //!
 //! Whoever may open the folder may use it: both are for its owner alone.
 
+mod alerts;
+
+pub(crate) use alerts::AlertAsk;
+
 use super::Shared;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -44,6 +48,7 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    Alerts { asked: AlertAsk },
     TurnActivity { id: i64, to: Phase, audit: AuditEntry },
     SetPassword { name: String, hash: String, audit: AuditEntry },
     AddLink { link: NewLink, audit: AuditEntry },
@@ -115,6 +120,7 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
         Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
         Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
         Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),

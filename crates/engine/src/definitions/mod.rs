@@ -3,6 +3,7 @@
 //! [`Draft::read`] keeps the lines, [`check`] says all that is wrong at once, [`plan`] says what would change, and
 //! [`export`] writes what is stored so that reading it again changes nothing.
 
+mod alerts;
 mod allowed;
 pub mod builtin;
 mod check;
@@ -29,4 +30,5 @@ pub use kind::Kind;
 pub use place::{Place, locate};
 pub use plan::{Changed, Difference, Name, Plan, compare, plan, plan_deletion};
 pub use shape::MAX_NAME;
+pub(crate) use shape::texts;
 pub use uses::{needed, used_by, uses};

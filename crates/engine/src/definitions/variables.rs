@@ -6,7 +6,7 @@
 use super::builtin::WEBHOOK;
 use super::kind::Kind;
 use super::parts;
-use model::definition::{Definitions, Part};
+use model::definition::{Definitions, Part, Target};
 use model::{Problem, Registry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -94,6 +94,21 @@ fn webhook_secrets(name: &str, part: &Part, variables: &dyn Variables) -> Vec<Pr
     ["signing_secret", "token"].into_iter().filter_map(unset).collect()
 }
 
+fn alert_settings(target: &Target, variables: &dyn Variables) -> Vec<Problem> {
+    let plain = |field: &str, text: &str| resolve(text, variables).err().map(|problem| problem.at(field));
+    let secret = |field: &str, text: Option<&String>| {
+        text.and_then(|text| resolve_secret(text, variables).err()).map(|problem| problem.at(field))
+    };
+    let found = match target {
+        Target::Webhook { url, signing_secret, .. } => {
+            [plain("url", url), secret("signing_secret", signing_secret.as_ref())]
+        }
+        Target::Email { smtp, password, .. } => [plain("smtp", smtp), secret("password", password.as_ref())],
+        Target::Slack { url, .. } => [secret("url", Some(url)), None],
+    };
+    found.into_iter().flatten().collect()
+}
+
 /// Every variable and secret that the definitions use and that has no value here.
 #[must_use]
 pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn Variables) -> Vec<Problem> {
@@ -123,6 +138,13 @@ pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn V
     }
     let webhooks = definitions.incoming.iter().filter(|(_, incoming)| incoming.subscriber.kind == WEBHOOK);
     problems.extend(webhooks.flat_map(|(name, incoming)| webhook_secrets(name, &incoming.subscriber, variables)));
+    for (name, alert) in &definitions.alerts {
+        let found = alert.send.iter().enumerate().flat_map(|(at, target)| {
+            let place = format!("{}.{name}.send[{at}]", Kind::Alerts);
+            alert_settings(target, variables).into_iter().map(move |problem| problem.within(&place))
+        });
+        problems.extend(found);
+    }
     problems
 }
 
@@ -174,8 +196,10 @@ pub(super) fn secret_in(text: &str) -> Option<&str> {
 }
 
 pub(super) fn misplaced(name: &str) -> Problem {
-    Problem::new("secret_misplaced", format!("the secret {name} cannot stand here"))
-        .hint(format!("a secret may stand only in {} of an HTTP client", SECRET_FIELDS.join(", ")))
+    Problem::new("secret_misplaced", format!("the secret {name} cannot stand here")).hint(format!(
+        "a secret may stand only in {} of an HTTP client, and in the secrets of webhooks and alerts",
+        SECRET_FIELDS.join(", ")
+    ))
 }
 
 /// Whether a variable can be called so.

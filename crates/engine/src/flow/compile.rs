@@ -65,7 +65,8 @@ pub fn compile(parts: &Parts<'_>) -> Result<Flows, Vec<Problem>> {
     let clients = compiler.clients;
     let storages = parts.definitions.storages.iter();
     let storages = storages.map(|(name, storage)| (name.clone(), storage.ttl.map(|ttl| ttl.0))).collect();
-    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, calls, storages })
+    let definitions = parts.definitions.clone();
+    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, calls, storages, definitions })
 }
 
 pub(super) struct Compiler<'a> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod activities;
+pub(crate) mod alerts;
 pub(crate) mod blobs;
 pub(crate) mod claims;
 pub(crate) mod decisions;
@@ -9,6 +10,7 @@ pub(crate) mod definitions;
 pub(crate) mod entries;
 pub(crate) mod histories;
 pub(crate) mod keep;
+pub(crate) mod models;
 pub(crate) mod people;
 pub(crate) mod search;
 pub(crate) mod sign_in;
@@ -86,6 +88,9 @@ macro_rules! on {
                 a_run_goes_with_its_last_task, expired_entries_can_be_deleted;
             unattended: engines_know_of_each_other, runs_wait_for_each_other_where_order_counts, one_task_of_a_key_at_a_time, a_run_with_a_key_begins_once, a_run_is_found_by_its_key, a_schedule_is_paused_and_begins_anew,
                 an_address_is_given_once, what_is_drawn_is_remembered;
+            alerts: a_turn_is_one_engines, a_state_is_written_by_one, nothing_is_sent_twice,
+                alerts_are_muted_tried_and_forgotten, messages_are_bounded_and_paged, facts_for_alerts_are_counted;
+            models: a_look_at_models_is_taken_on_once, models_are_kept_until_the_next_list, models_in_use_are_counted;
             histories: random_histories_are_as_the_model_says;
         );
     };

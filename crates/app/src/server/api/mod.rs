@@ -6,6 +6,7 @@
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
 mod actor;
+mod alerts;
 mod answers;
 mod audit;
 mod bundle;
@@ -20,6 +21,7 @@ mod extract;
 mod health;
 mod logs;
 mod me;
+mod models;
 mod noted;
 mod operations;
 mod people;

@@ -6,8 +6,8 @@ use super::caller::COOKIE_NAME;
 use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, calls, choices, definitions, events, health, logs, me, operations, people, plans, proxy, revisions,
-    runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
+    alerts, audit, bundle, calls, choices, definitions, events, health, logs, me, models, operations, people, plans,
+    proxy, revisions, runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -70,6 +70,11 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(schedules::list)),
         route(Operator, routes!(schedules::pause)),
         route(Operator, routes!(schedules::resume)),
+        route(Viewer, routes!(alerts::list)),
+        route(Operator, routes!(alerts::try_one)),
+        route(Operator, routes!(alerts::mute)),
+        route(Operator, routes!(alerts::unmute)),
+        route(Viewer, routes!(models::list)),
         route(Viewer, routes!(storages::list)),
         route(Viewer, routes!(storages::entries)),
         route(Viewer, routes!(usage::sums)),
