@@ -3,6 +3,7 @@
 mod alerts;
 mod revisions;
 mod runs;
+mod secrets;
 mod sign_in;
 mod standing;
 mod tasks;

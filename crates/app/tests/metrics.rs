@@ -123,7 +123,8 @@ fn a_collector_is_shown_what_happens_and_the_files_made_for_it_name_nothing_else
     }
     // The files. What has not happened here has no samples: it is known to be there all the same.
     let quiet = ["tramontane_retries_total", "tramontane_connections_refused_total"];
-    let known: Vec<&str> = samples.keys().map(|name| name.split('{').next().unwrap()).chain(quiet).chain(described).collect();
+    let known: Vec<&str> =
+        samples.keys().map(|name| name.split('{').next().unwrap()).chain(quiet).chain(described).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for file in ["deploy/grafana/tramontane.json", "deploy/prometheus/alerts.yaml", "docs/observe.md"] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();

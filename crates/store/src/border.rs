@@ -4,9 +4,9 @@ use crate::blobs::Blobs;
 use crate::{
     AccessToken, Activities, Alerts, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw,
     Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, KeptAnswers, Lane, LaneId,
-    Models, NewAccessToken, NewRun, NewTask, Person, Revisions, Run, Runs, Schedule, Searching, Settings, Settle,
-    SignIn, Standings, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy,
-    UsageSum, Views,
+    Models, NewAccessToken, NewRun, NewTask, Person, Revisions, Run, Runs, Schedule, Searching, Secrets, Settings,
+    Settle, SignIn, Standings, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    UsageBy, UsageSum, Views,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,6 +24,7 @@ pub trait Store:
     + Revisions
     + Runs
     + Searching
+    + Secrets
     + Settings
     + SignIn
     + Standings

@@ -26,6 +26,7 @@ pub mod revisions;
 pub mod runs;
 pub mod seal;
 pub mod search;
+pub mod secrets;
 pub mod settings;
 pub mod sign_in;
 pub mod sqlite;
@@ -53,6 +54,7 @@ pub use search::{
     Body, BodyOf, BucketsBy, Compare, Condition, Count, Found, FoundTask, Histogram, Search, Searching, SuggestOf,
     Suggested, Test, UsageBucket,
 };
+pub use secrets::{NewSecret, Sealing, Secrets, StoredSecret};
 pub use settings::Settings;
 pub use sign_in::{Credentials, Factor, LinkUse, NewLink, NewSession, Session, SignIn, SignedIn, WaysIn};
 pub use sqlite::{Access, SqliteStore};

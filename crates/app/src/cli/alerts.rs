@@ -4,9 +4,11 @@ use super::{Context, Ended, Failure};
 use crate::alerts::{Alert, Message, Tried};
 use crate::exit::Exit;
 use crate::print::{short, time};
-use crate::settings::{self, Environment};
+use crate::settings;
 use clap::{Args, Subcommand};
 use engine::alert::attempt;
+use engine::definitions::used_secrets;
+use engine::definitions::variables::Variables as _;
 use model::definition::{self, Span};
 use model::{Problem, suggest};
 use serde_json::json;
@@ -120,7 +122,9 @@ async fn try_one(context: &Context, name: &str) -> Ended {
     let store = context.engine_store().await?;
     let alert = named(defined(store.as_ref()).await?, name)?;
     let clock = settings::clock_of(&store).await?;
-    let variables = Arc::new(Environment::default());
+    let variables = Arc::new(context.environment(&store));
+    let (_, stored) = store.definitions().await?;
+    variables.refresh(&used_secrets(&stored).into_keys().collect()).await.map_err(Failure::refused)?;
     let tried = attempt(store, clock, variables, (name, &alert), did("alert.try", name)).await?;
     let tried: Vec<Tried> = tried.into_iter().map(Tried::from).collect();
     if context.printer.json() {

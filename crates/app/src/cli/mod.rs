@@ -1,5 +1,6 @@
 //! The command line: a file per verb.
 
+mod activities;
 mod against;
 mod alerts;
 mod apply;
@@ -25,6 +26,7 @@ mod prices;
 mod prune;
 mod run;
 mod schedules;
+mod secrets;
 mod serve;
 mod simulator;
 mod storages;
@@ -38,9 +40,11 @@ mod webhooks;
 
 pub(crate) use entities::method;
 
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};
+use crate::keys::Keys;
 use crate::logs::{LogFormat, Logs, ToMemory, ToStderr};
 use crate::print::{Printer, time};
 use crate::settings;
@@ -69,6 +73,9 @@ pub(crate) struct Cli {
     /// folder, which all machines must share.
     #[arg(long, global = true, env = "TRAMONTANE_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// File with the key that seals secrets; for its owner alone. Without one: secrets.key in the data folder.
+    #[arg(long, global = true, env = "TRAMONTANE_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Prints JSON on stdout.
     #[arg(long, global = true)]
     json: bool,
@@ -118,6 +125,8 @@ enum Command {
     Storages(storages::Storages),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
+    /// Shows work about many tasks that goes on by itself, pauses it and stops it.
+    Activities(activities::Activities),
     /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
     /// Shows who may use the server, and changes what they may do.
@@ -132,6 +141,8 @@ enum Command {
     Alerts(alerts::Alerts),
     /// Shows which models are in use, and which of those go.
     Models(models::Models),
+    /// Keeps keys and other secrets sealed in the store, and changes the key that seals them.
+    Secrets(secrets::SecretsVerb),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -159,6 +170,7 @@ enum Command {
 /// What every verb gets.
 pub(crate) struct Context {
     pub(crate) printer: Printer,
+    pub(crate) keys: Arc<Keys>,
     /// What was said of late, where it is kept: by `serve`.
     pub(crate) logs: Arc<Logs>,
     log_format: LogFormat,
@@ -255,6 +267,11 @@ impl Context {
         }
     }
 
+    /// Values for definitions, with the secrets of this store.
+    pub(crate) fn environment(&self, store: &Arc<dyn Store>) -> Environment {
+        Environment::of(store.clone(), self.keys.clone())
+    }
+
     /// Opens the store for reading, also beside a running engine.
     pub(crate) async fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
         if let Some(url) = &self.database {
@@ -276,8 +293,10 @@ fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    let data = cli.data.clone().unwrap_or_else(settings::default_data);
     let context = Context {
         printer: Printer::new(cli.json, cli.no_color),
+        keys: Arc::new(Keys::new(cli.key_file.as_deref(), &data)),
         logs: Arc::default(),
         log_format: cli.log_format,
         data: cli.data,
@@ -363,6 +382,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Webhooks(verb) => verb.run(context).await,
             Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
+            Command::Activities(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
@@ -370,6 +390,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Environment(verb) => verb.run(context).await,
             Command::Alerts(verb) => verb.run(context).await,
             Command::Models(verb) => verb.run(context).await,
+            Command::Secrets(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

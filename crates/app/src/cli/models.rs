@@ -5,8 +5,10 @@ use crate::alerts::Models as Shown;
 use crate::exit::Exit;
 use crate::parts;
 use crate::print::time;
-use crate::settings::{self, Environment};
+use crate::settings;
 use clap::{Args, Subcommand};
+use engine::definitions::used_secrets;
+use engine::definitions::variables::Variables as _;
 use engine::flow::open_client;
 use engine::models::{Known, Model, check, hidden, known};
 use model::Problem;
@@ -85,11 +87,14 @@ async fn look(
     registry: &model::Registry,
 ) -> Result<Exit, Failure> {
     let clock = settings::clock_of(store).await?;
+    let variables = context.environment(store);
+    let (_, stored) = store.definitions().await?;
+    variables.refresh(&used_secrets(&stored).into_keys().collect()).await.map_err(Failure::refused)?;
     let (mut looked, mut failed) = (0, 0);
     for (name, definition) in &definitions.http_clients {
         let Some(connector) = registry.connectors.get(definition.prototype.as_str()) else { continue };
         let Some(operation) = connector.models() else { continue };
-        let client = open_client(name, definition, &Environment::default(), Arc::default())
+        let client = open_client(name, definition, &variables, Arc::default())
             .map_err(|problem| Failure::refused(vec![problem.within(&format!("http_clients.{name}"))]))?;
         if !client.has_key(operation.credential()) {
             continue;

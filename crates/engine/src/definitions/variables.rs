@@ -6,10 +6,12 @@
 use super::builtin::WEBHOOK;
 use super::kind::Kind;
 use super::parts;
+use async_trait::async_trait;
 use model::definition::{Definitions, Part, Target};
 use model::{Problem, Registry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use store::Declared;
 
 /// The members of an HTTP client that are secret: the only ones in which `${secret:NAME}` may stand.
@@ -18,7 +20,16 @@ pub const SECRET_FIELDS: [&str; 3] = ["api_key", "admin_key", "user_key"];
 const SECRET: &str = "secret:";
 
 /// Where `${NAME}` and `${secret:NAME}` get their values.
+#[async_trait]
 pub trait Variables: Send + Sync {
+    /// Fetches the secrets that definitions use from where they are kept, before they are asked for: a store, a file, a
+    /// command. Called again when any of them may have changed; where it fails, the values are those from before.
+    ///
+    /// # Errors
+    /// What keeps them from being fetched. A secret that is nowhere is no error here: [`resolve_secret`] says so.
+    async fn refresh(&self, _secrets: &BTreeSet<String>) -> Result<(), Vec<Problem>> {
+        Ok(())
+    }
     /// The value of a variable.
     fn variable(&self, name: &str) -> Option<String>;
     /// The value of a secret.
@@ -202,7 +213,7 @@ pub(super) fn misplaced(name: &str) -> Problem {
     ))
 }
 
-/// Whether a variable can be called so.
+/// Whether a variable or a secret can be called so.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -215,7 +226,11 @@ fn variable(name: &str, variables: &dyn Variables) -> Result<String, Problem> {
 
 fn unset(what: &str, name: &str) -> Problem {
     let code = if what == "secret" { "secret_missing" } else { "variable_missing" };
-    Problem::new(code, format!("the {what} {name} is not set")).hint(format!("set the environment variable {name}"))
+    let hint = match what {
+        "secret" => format!("tramontane secrets set {name}, or set the environment variable {name}"),
+        _ => format!("set the environment variable {name}"),
+    };
+    Problem::new(code, format!("the {what} {name} is not set")).hint(hint)
 }
 
 fn syntax(reason: &str) -> Problem {

@@ -5,6 +5,7 @@ use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
 use super::live::Page;
+use super::redact::Redaction;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
@@ -89,6 +90,7 @@ pub struct Client {
     base: String,
     host: String,
     http: reqwest::Client,
+    redaction: Redaction,
     keys: Keys,
     key_styles: KeyStyles,
     first_byte: Duration,
@@ -127,6 +129,7 @@ impl Client {
             base: url.as_str().trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
             http: build(definition, System)?,
+            redaction: Redaction::of(&keys),
             keys,
             key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
@@ -178,6 +181,7 @@ impl Client {
     }
 
     /// Sends a request once and reads its answer under the caps. `files` has what forms name, and keeps what an answer is.
+    /// A key that the service repeats is not in what is returned.
     pub async fn exchange(
         &self,
         request: &HttpRequest,
@@ -197,12 +201,27 @@ impl Client {
         files: &Arc<dyn Files>,
         hear: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Exchanged {
-        self.send(request, Some(credential), request_id, files, hear).await
+        self.redacted(request, Some(credential), request_id, files, hear).await
     }
 
     /// The same without a key, for those who ask for none.
     pub(super) async fn exchange_openly(&self, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
-        self.send(request, None, None, files, &mut |_| {}).await
+        self.redacted(request, None, None, files, &mut |_| {}).await
+    }
+
+    /// Keys that the far side repeats are taken out of what is heard and kept.
+    async fn redacted(
+        &self,
+        request: &HttpRequest,
+        credential: Option<Credential>,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
+        let mut live = self.redaction.live();
+        let exchanged = self.send(request, credential, request_id, files, &mut |piece| live.hear(piece, hear)).await;
+        live.end(hear);
+        self.redaction.exchanged(exchanged)
     }
 
     async fn send(
@@ -312,7 +331,7 @@ impl Client {
     ) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
-            true => Body::File(Keeping::start(files.clone(), self.max_file)),
+            true => Body::File(Keeping::start(files.clone(), self.max_file, self.redaction.clone())),
             false => Body::Held(Held::new(self.max_answer)),
         };
         // JSON and streams tell by themselves whether they are whole; a file does not.

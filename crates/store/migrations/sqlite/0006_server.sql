@@ -51,6 +51,22 @@ BEGIN SELECT raise(ABORT, 'the record is only added to'); END;
 
 -- Secrets, sealed.
 
+-- Sealed by a key that is not in the store, and each for its row: in another one it does not open.
+CREATE TABLE secret (
+    name       TEXT PRIMARY KEY,
+    value      BLOB NOT NULL,         -- store::seal; the id of the key stands in front
+    created_at INTEGER NOT NULL,
+    rotated_at INTEGER NOT NULL,      -- when its value was last set
+    "by"       TEXT NOT NULL          -- who set it last
+) STRICT, WITHOUT ROWID;
+
+-- The key that seals. No row: nothing was ever sealed.
+CREATE TABLE sealing (
+    one        INTEGER PRIMARY KEY CHECK (one = 1),
+    proof      BLOB NOT NULL,         -- sealed by the key: a wrong one does not open it
+    revision   INTEGER NOT NULL       -- counted up by every change of a secret
+) STRICT;
+
 -- Definitions: what is asked about their past.
 
 -- Who made a revision, from where (an address, cli) and why, in their words. NULL: made by an older version.

@@ -23,6 +23,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod search;
+mod secrets;
 mod server;
 mod settings;
 mod sign_in;

@@ -24,6 +24,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod search;
+mod secrets;
 mod settings;
 mod sign_in;
 mod standing;
