@@ -1,11 +1,13 @@
 //! The binary `tramontane`: everything meets here.
 
+mod activities;
 mod alerts;
 mod badge;
 mod changes;
 mod cli;
 mod environment;
 mod exit;
+mod filter;
 mod held;
 mod imports;
 mod keys;

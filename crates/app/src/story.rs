@@ -2,7 +2,7 @@
 
 use crate::print::time;
 use crate::server::schema;
-use model::{Problem, RunId, TaskId, TaskKind, TaskState};
+use model::{Money, Problem, RunId, TaskId, TaskKind, TaskState};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -65,6 +65,45 @@ impl TaskSummary {
     }
 }
 
+/// A task as a search finds it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FoundTask {
+    #[serde(flatten)]
+    task: TaskSummary,
+    /// What its incoming says it is called.
+    identifier: Option<String>,
+    /// The model that answered last.
+    model: Option<String>,
+    /// Tokens of all its attempts.
+    tokens: Option<u64>,
+    /// What all its attempts are estimated to cost, in whole units.
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+    /// How long its longest attempt took.
+    duration_ms: Option<i64>,
+}
+
+impl FoundTask {
+    pub(crate) fn of(found: &store::FoundTask, lanes: &Lanes) -> Self {
+        Self {
+            task: TaskSummary::of(&found.row, lanes),
+            identifier: found.identifier.clone(),
+            model: found.model.clone(),
+            tokens: found.tokens,
+            cost: found.cost.map(Money),
+            duration_ms: found.duration_ms,
+        }
+    }
+
+    /// Takes out what is not for everybody.
+    pub(crate) fn for_one_who(mut self, sees_payloads: bool) -> Self {
+        if let Some(problem) = self.task.problem.as_mut().filter(|_| !sees_payloads) {
+            problem.reason = HIDDEN.to_owned();
+        }
+        self
+    }
+}
+
 /// Everything about one task.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskStory {
@@ -78,7 +117,7 @@ pub(crate) struct TaskStory {
     incoming: Option<String>,
     #[schema(schema_with = schema::task_state)]
     state: TaskState,
-    attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
     #[schema(value_type = i64)]
     run: RunId,
     /// The task it was made from.
@@ -185,7 +224,7 @@ impl DecisionStory {
 
 /// One attempt.
 #[derive(Debug, Serialize, ToSchema)]
-struct Attempt {
+pub(crate) struct Attempt {
     number: u32,
     #[schema(schema_with = schema::time_or_null)]
     started_at: Option<String>,

@@ -190,6 +190,10 @@ pub struct Incoming {
     /// What is kept of pulls that have ended. What they took in is kept as the routes say.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: Keep,
+    /// Path to what people call a payload, after the transformers, as in transformers (`order.id`): tasks are shown with
+    /// it and found by it. Whoever may see tasks sees it, so it is no place for what is confidential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
 }
 
 /// A way out.

@@ -1,5 +1,6 @@
 //! The command line: a file per verb.
 
+mod activities;
 mod against;
 mod alerts;
 mod apply;
@@ -82,7 +83,15 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     no_color: bool,
     /// How what happens is written to stderr.
-    #[arg(long, global = true, env = "TRAMONTANE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        hide_possible_values = true,
+        hide_default_value = true,
+        env = "TRAMONTANE_LOG_FORMAT",
+        value_name = "text|json",
+        default_value = "text"
+    )]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
@@ -124,6 +133,8 @@ enum Command {
     Storages(storages::Storages),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
+    /// Shows work about many tasks that goes on by itself, pauses it and stops it.
+    Activities(activities::Activities),
     /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
     /// Shows who may use the server, and changes what they may do.
@@ -379,6 +390,7 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Webhooks(verb) => verb.run(context).await,
             Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
+            Command::Activities(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,

@@ -3,6 +3,7 @@
 use super::file_roots::FileRoots;
 use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
+use crate::activities::Worker;
 use crate::exit::Exit;
 use crate::parts;
 use crate::server::{self, Door, Hosts, Hub, Limits, Proxies, Reception, Requests, Room, control, host_name};
@@ -142,7 +143,6 @@ impl Serve {
             requests: Arc::new(Requests::new(parts.clock.now())),
             open_metrics: self.open_metrics,
             signing_in: Arc::new(SigningIn::new(self.session_idle.0, self.session_end.0)),
-            // FACTOR keys: context.keys.clone(),
         };
         let addresses = doors.iter().filter_map(|(door, _)| door.address()).collect::<Vec<_>>();
         let hosts = Hosts::new(&addresses, &self.host);
@@ -170,6 +170,8 @@ impl Serve {
             let inside = Reception { room, ..reception(control::router(shared.clone()), Arc::default()) };
             serving.spawn(server::listen(server::Listener::Unix(socket), inside));
         }
+        let worker = Worker::new(parts.store.clone(), parts.clock.clone(), parts.standing.clone(), worker_name()?);
+        let activities = tokio::spawn(worker.run(stopping.clone()));
         let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
         let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
         let running = tokio::spawn(runner.run());
@@ -180,6 +182,8 @@ impl Serve {
             () = stop_on_signal(context, &stop) => return Ok(Exit::Stopped),
         };
         close.send_replace(true);
+        stop.send_replace(true);
+        let _ = activities.await;
         while serving.join_next().await.is_some() {}
         match ended {
             Ok(ended) => ended.map_err(Failure::refused)?,
@@ -219,6 +223,14 @@ impl Serve {
             }
         }
     }
+}
+
+/// What tells this process from all others that work on activities.
+fn worker_name() -> Result<String, Failure> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits)
+        .map_err(|error| Failure::new(Exit::Trouble, Problem::new("no_random", error.to_string())))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bits)))
 }
 
 fn make_private(path: &Path) -> std::io::Result<()> {

@@ -4,13 +4,14 @@ use super::decide::{How, Which};
 use super::filter::{Rule, lane_named, lanes, state};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
+use crate::filter::{self, Names};
 use crate::print::{short, time};
 use crate::settings;
 use crate::story::{self, Lanes, TaskSummary};
 use clap::{Args, Subcommand, ValueEnum};
 use model::{Problem, TaskId, TaskKind, TaskState};
 use serde_json::{Value, json};
-use store::{Decision, TaskFilter, TaskRow, TaskStory};
+use store::{Decision, Search, Store, TaskFilter, TaskRow, TaskStory};
 
 /// Tasks of one page.
 const PAGE: u32 = 1_000;
@@ -80,6 +81,9 @@ struct List {
     /// Only pulls of this incoming.
     #[arg(long, value_name = "NAME", conflicts_with = "route")]
     incoming: Option<String>,
+    /// Only those that this filter holds for, as in the API: `status:failed -code:timeout cost:>0.01 created:>2026-11-01`.
+    #[arg(long, value_name = "FILTER", conflicts_with_all = ["state", "route", "incoming"])]
+    filter: Option<String>,
     /// Only those for which this jq filter holds, asked of what `tasks show --json` says, and `age_s`.
     #[arg(long = "where", value_name = "JQ")]
     rule: Option<String>,
@@ -134,14 +138,27 @@ impl List {
             _ => None,
         };
         let rule = self.rule.as_deref().map(|text| Rule::compile(text, settings::clock().now())).transpose()?;
+        let search = match &self.filter {
+            Some(text) => Some(search(store.as_ref(), text).await?),
+            None => None,
+        };
         let mut before = None;
         let mut left = self.limit;
         let mut rows = Vec::new();
         while left > 0 {
             let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
-            let mut page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
-            let Some(last) = page.last() else { break };
-            before = Some(last.id);
+            let (mut page, next) = match &search {
+                Some(search) => {
+                    let found = store.search(Search { before, limit, ..search.clone() }).await?;
+                    (found.tasks.into_iter().map(|task| task.row).collect(), found.next)
+                }
+                None => {
+                    let page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
+                    let last = page.last().map(|row| row.id);
+                    (page, last)
+                }
+            };
+            before = next;
             if let Some(rule) = &rule {
                 let mut held = Vec::new();
                 for row in page {
@@ -161,6 +178,9 @@ impl List {
                     rows.push(Value::Null);
                 }
             }
+            if before.is_none() {
+                break;
+            }
         }
         if context.printer.json() {
             context.printer.value(&Value::Array(rows));
@@ -169,6 +189,15 @@ impl List {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The search that a filter means.
+async fn search(store: &dyn Store, text: &str) -> Result<Search, Failure> {
+    let refused = |problem: Problem| Failure::refused(vec![problem]);
+    let filter = filter::parse(text).map_err(refused)?;
+    let names = Names::of(store, &filter).await?;
+    let wanted = filter::resolve(&filter, &names, [None, None], settings::clock().now()).map_err(refused)?;
+    Ok(wanted.search)
 }
 
 fn print_page(context: &Context, page: &[TaskRow], lanes: &Lanes, first: bool) {

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Deed, Lists, Person, Token, Trace, Turns, document, rights, schema};
+pub(crate) use api::{Activity, Deed, Lists, Person, Token, Trace, Turns, document, rights, schema};
 pub(crate) use events::Hub;
 pub(crate) use hosts::{Hosts, host_name};
 pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};

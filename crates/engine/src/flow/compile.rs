@@ -102,6 +102,7 @@ impl Compiler<'_> {
     }
 
     fn pull(&self, name: &str, incoming: &Incoming) -> Result<PullFlow, Vec<Problem>> {
+        let identifier = incoming.identifier.as_deref().map(str::parse).transpose();
         Ok(PullFlow {
             lane: self.lane(TaskKind::Pull, name)?,
             name: name.to_owned(),
@@ -112,6 +113,7 @@ impl Compiler<'_> {
             // Whoever calls waits.
             real_time: incoming.subscriber.kind == PROXY
                 || incoming.subscriber.options.get("real_time") == Some(&Value::Bool(true)),
+            identifier: identifier.map_err(|problem: Problem| vec![problem.at("identifier")])?,
         })
     }
 

@@ -104,10 +104,14 @@ CREATE TABLE usage_hour (
         autovacuum_vacuum_cost_delay = 0);
 INSERT INTO usage_hour
     SELECT at / 3600000, task.lane, coalesce(model, ''), count(*), count(*) - count(cost),
-           least(sum(prompt_tokens), 9223372036854775807)::bigint, least(sum(cached_tokens), 9223372036854775807)::bigint,
-           least(sum(completion_tokens), 9223372036854775807)::bigint, least(sum(total_tokens), 9223372036854775807)::bigint,
-           least(sum(attempt_end.pages), 9223372036854775807)::bigint, least(sum(audio_seconds), 9223372036854775807)::bigint,
-           least(sum(characters), 9223372036854775807)::bigint, least(sum(cost), 9223372036854775807)::bigint
+           CASE WHEN count(prompt_tokens) > 0 THEN least(sum(prompt_tokens), 9223372036854775807)::bigint END,
+           CASE WHEN count(cached_tokens) > 0 THEN least(sum(cached_tokens), 9223372036854775807)::bigint END,
+           CASE WHEN count(completion_tokens) > 0 THEN least(sum(completion_tokens), 9223372036854775807)::bigint END,
+           CASE WHEN count(total_tokens) > 0 THEN least(sum(total_tokens), 9223372036854775807)::bigint END,
+           CASE WHEN count(pages) > 0 THEN least(sum(pages), 9223372036854775807)::bigint END,
+           CASE WHEN count(audio_seconds) > 0 THEN least(sum(audio_seconds), 9223372036854775807)::bigint END,
+           CASE WHEN count(characters) > 0 THEN least(sum(characters), 9223372036854775807)::bigint END,
+           CASE WHEN count(cost) > 0 THEN least(sum(cost), 9223372036854775807)::bigint END
     FROM attempt_end JOIN task ON task.id = attempt_end.key >> 24
     WHERE model IS NOT NULL OR coalesce(prompt_tokens, cached_tokens, completion_tokens, total_tokens, pages, audio_seconds,
                                         characters, cost) IS NOT NULL

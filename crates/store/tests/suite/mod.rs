@@ -68,7 +68,8 @@ macro_rules! on {
             sign_in: a_password_ends_what_was_begun_before_it, a_link_counts_once, the_first_administrator_is_made_once,
                 sessions_are_kept_until_they_end, a_factor_is_asked_for_once_it_is_confirmed, steps_and_codes_count_once,
                 a_setting_is_kept;
-            search: every_test_finds_what_it_asks, a_search_is_walked_page_by_page, times_bound_a_search,
+            search: every_test_finds_what_it_asks, a_task_is_found_by_what_people_call_it,
+                a_search_is_walked_page_by_page, times_bound_a_search,
                 a_histogram_counts_by_time_and_state, bodies_are_fetched_one_by_one,
                 values_are_suggested_and_usage_stands_in_buckets;
             activities: an_activity_comes_on_slice_by_slice, an_activity_is_paused_and_goes_on,
@@ -154,6 +155,7 @@ impl<F: Fixture> Bench<F> {
             due_at: NOW,
             order_key: None,
             unique_key: None,
+            identifier: None,
             state: TaskState::New,
             payload: Bytes::from_static(b"{}"),
             problem: None,

@@ -6,9 +6,9 @@ use super::caller::COOKIE_NAME;
 use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    alerts, audit, bundle, calls, choices, definitions, events, health, logs, me, models, operations, people, plans,
-    proxy, revisions, runs, schedules, secrets, sessions, settings, sign_in, storages, tasks, tokens, trace, usage,
-    variables,
+    activities, alerts, audit, bodies, bulk, bundle, calls, choices, definitions, events, factor, filters, health,
+    logs, me, models, once, operations, people, plans, proxy, revisions, runs, schedules, secrets, sessions, settings,
+    sign_in, storages, tasks, tokens, trace, usage, variables, views, webhooks,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -50,9 +50,9 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(me::show)),
         route(Viewer, routes!(me::set_password)),
-        // FACTOR route(Viewer, routes!(factor::offer)),
-        // FACTOR route(Viewer, routes!(factor::confirm)),
-        // FACTOR route(Viewer, routes!(factor::remove)),
+        route(Viewer, routes!(factor::offer)),
+        route(Viewer, routes!(factor::confirm)),
+        route(Viewer, routes!(factor::remove)),
         route(Viewer, routes!(sign_in::end)),
         route(Viewer, routes!(sessions::list)),
         route(Viewer, routes!(sessions::end)),
@@ -64,10 +64,32 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(events::one_task)),
         route(Viewer, routes!(logs::list)),
         route(Viewer, routes!(tasks::list)),
+        route(Viewer, routes!(tasks::histogram)),
+        route(Operator, routes!(bulk::decide)),
+        route(Operator, routes!(bulk::export)),
         route(Viewer, routes!(tasks::show)),
+        route(Viewer, routes!(tasks::attempts)),
+        route(Viewer, routes!(bodies::payload)),
+        route(Viewer, routes!(bodies::request)),
+        route(Viewer, routes!(bodies::answered)),
+        route(Viewer, routes!(bodies::blob)),
         route(Operator, routes!(tasks::decide)),
+        route(Operator, routes!(tasks::retry)),
+        route(Viewer, routes!(filters::suggest)),
+        route(Viewer, routes!(views::list)),
+        route(Viewer, routes!(views::show)),
+        route(Viewer, routes!(views::put)),
+        route(Viewer, routes!(views::delete)),
+        route(Viewer, routes!(activities::list)),
+        route(Viewer, routes!(activities::show)),
+        route(Viewer, routes!(activities::result)),
+        route(Operator, routes!(activities::pause)),
+        route(Operator, routes!(activities::resume)),
+        route(Operator, routes!(activities::cancel)),
         route(Viewer, routes!(runs::list)),
         route(Operator, routes!(runs::begin)),
+        route(Viewer, routes!(runs::show)),
+        route(Operator, routes!(bulk::cancel_run)),
         route(Viewer, routes!(schedules::list)),
         route(Operator, routes!(schedules::pause)),
         route(Operator, routes!(schedules::resume)),
@@ -78,7 +100,12 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(models::list)),
         route(Viewer, routes!(storages::list)),
         route(Viewer, routes!(storages::entries)),
+        route(Viewer, routes!(storages::show)),
+        route(Operator, routes!(storages::put)),
+        route(Operator, routes!(storages::delete)),
+        route(Operator, routes!(webhooks::list)),
         route(Viewer, routes!(usage::sums)),
+        route(Viewer, routes!(usage::buckets)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
         route(Editor, routes!(definitions::put)),
@@ -128,11 +155,12 @@ fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodR
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.
 pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, Route { role, handlers: (_, paths, methods) }: Route| {
+        let once = from_fn_with_state(shared.clone(), once::carry_out);
         paths.paths.keys().fold(router, |router, path| {
             let methods = match role {
                 Some(role) => {
                     let needs = Needs { shared: shared.clone(), role, scope: scope_of(path) };
-                    methods.clone().layer(from_fn_with_state(needs, actor::admit))
+                    methods.clone().layer(once.clone()).layer(from_fn_with_state(needs, actor::admit))
                 }
                 None => methods.clone().layer(from_fn(actor::from_here)),
             };
@@ -163,11 +191,12 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
 /// What a token must be for that changes something there, by the first word of the path.
 fn scope_of(path: &str) -> Option<Scope> {
     match path.split('/').nth(1)? {
-        "tasks" | "activities" | "views" | "storages" => Some(Scope::Tasks),
+        "tasks" | "activities" | "views" | "filters" | "storages" => Some(Scope::Tasks),
         "runs" | "schedules" | "webhooks" => Some(Scope::Runs),
-        "definitions" | "plan" | "apply" | "export" | "import" | "operations" | "tests" | "environments" => {
+        "definitions" | "revisions" | "plan" | "apply" | "export" | "test" | "operations" | "alerts" | "models" => {
             Some(Scope::Definitions)
         }
+        "proxy" => Some(Scope::Proxy),
         "secrets" => Some(Scope::Secrets),
         "people" | "tokens" | "sessions" | "session" | "me" | "audit" | "settings" => Some(Scope::People),
         _ => None,
