@@ -12,6 +12,7 @@ mod operations;
 mod otel;
 mod parts;
 mod print;
+mod progress;
 mod server;
 mod settings;
 mod sign_in;

@@ -251,6 +251,20 @@ pub(crate) fn usage_value(sum: &UsageSum, currency: Option<&str>) -> Map<String,
     shown
 }
 
+/// A sum of a route, model or day, with its name under that word.
+pub(crate) fn usage_row(word: &str, sum: &UsageSum, currency: Option<&str>) -> Map<String, Value> {
+    let mut shown = Map::from_iter([(word.to_owned(), json!(sum.name))]);
+    shown.extend(usage_value(sum, currency));
+    shown
+}
+
+/// The sum that was shown so.
+pub(crate) fn usage_sum(shown: &Map<String, Value>) -> UsageSum {
+    let count = |name: &str| shown.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let usage = serde_json::from_value(Value::Object(shown.clone())).unwrap_or_default();
+    UsageSum { name: None, calls: count("calls"), unpriced: count("unpriced"), usage }
+}
+
 /// Something that was remembered in a storage.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Entry {

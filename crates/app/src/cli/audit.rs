@@ -1,16 +1,18 @@
 //! `tramontane audit`: what people did, and were kept from doing.
 
+use super::server::{Items, PAGE, Server};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::server::Deed;
 use clap::{Args, Subcommand};
 use model::Millis;
-use serde_json::json;
-use store::{AuditEntry, AuditFilter, Store};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use store::{AuditFilter, Store};
 
-/// Entries that are read at a time.
-const PAGE: u32 = 1_000;
+/// What the list shows of an entry.
+const COLUMNS: [&str; 6] = ["at", "who", "origin", "what", "subject", "details"];
 
 /// Arguments of `tramontane audit`.
 #[derive(Debug, Args)]
@@ -41,7 +43,7 @@ enum Verb {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Wanted {
     /// Only of this person; `cli` is this command line.
     #[arg(long, value_name = "NAME")]
@@ -72,13 +74,20 @@ fn moment(text: &str) -> Result<Millis, String> {
 
 impl Audit {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let store = context.read_store().await?;
         match self.verb {
-            Verb::List { wanted, limit } => list(context, store.as_ref(), wanted, limit).await?,
+            Verb::List { wanted, limit } => {
+                let (mut record, mut found) = (Record::open(context, wanted).await?, Vec::new());
+                while let Some(left) = u64::from(limit).checked_sub(found.len() as u64).filter(|left| *left > 0)
+                    && let Some(page) = record.next(left).await?
+                {
+                    found.extend(page);
+                }
+                print(context, found);
+            }
             Verb::Export { wanted } => {
-                let mut filter = filter(wanted);
-                while let Some(page) = next_page(store.as_ref(), &mut filter, PAGE).await? {
-                    page.into_iter().for_each(|entry| context.printer.data(&json!(Deed::from(entry)).to_string()));
+                let mut record = Record::open(context, wanted).await?;
+                while let Some(page) = record.next(PAGE).await? {
+                    page.into_iter().for_each(|deed| context.printer.data(&deed.to_string()));
                 }
             }
         }
@@ -86,42 +95,69 @@ impl Audit {
     }
 }
 
-fn filter(Wanted { who, what, subject, since, until }: Wanted) -> AuditFilter {
-    AuditFilter { before: None, who, what, subject, since, until, limit: PAGE }
+/// Where the record is read, and up to where it was.
+struct Record {
+    source: Source,
+    wanted: Wanted,
+    before: Option<i64>,
 }
 
-/// The page that comes now; the filter then asks for the one after it.
-async fn next_page(store: &dyn Store, filter: &mut AuditFilter, most: u32) -> Result<Option<Vec<AuditEntry>>, Failure> {
-    filter.limit = most.min(PAGE);
-    let page = store.find_audit(filter.clone()).await?;
-    filter.before = page.last().map(|entry| entry.id);
-    Ok((!page.is_empty()).then_some(page))
+enum Source {
+    Store(Arc<dyn Store>),
+    Server(Box<Server>),
 }
 
-async fn list(context: &Context, store: &dyn Store, wanted: Wanted, limit: u32) -> Result<(), Failure> {
-    let (mut filter, mut found) = (filter(wanted), Vec::new());
-    while let Some(left) = limit.checked_sub(u32::try_from(found.len()).unwrap_or(u32::MAX)).filter(|left| *left > 0)
-        && let Some(page) = next_page(store, &mut filter, left).await?
-    {
-        found.extend(page);
+impl Record {
+    async fn open(context: &Context, wanted: Wanted) -> Result<Self, Failure> {
+        let source = match context.server()? {
+            Some(server) => Source::Server(Box::new(server)),
+            None => Source::Store(context.read_store().await?),
+        };
+        Ok(Self { source, wanted, before: None })
     }
+
+    /// The page that comes now.
+    async fn next(&mut self, most: u64) -> Result<Option<Vec<Value>>, Failure> {
+        let Wanted { who, what, subject, since, until } = self.wanted.clone();
+        let limit = most.min(PAGE);
+        let page = match &self.source {
+            Source::Store(store) => {
+                let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+                let filter = AuditFilter { before: self.before, who, what, subject, since, until, limit };
+                let page = store.find_audit(filter).await?;
+                page.into_iter().map(|entry| json!(Deed::from(entry))).collect()
+            }
+            Source::Server(server) => {
+                let query = [
+                    ("who", who),
+                    ("what", what),
+                    ("subject", subject),
+                    ("since", since.map(time)),
+                    ("until", until.map(time)),
+                    ("limit", Some(limit.to_string())),
+                    ("cursor", self.before.map(|before| before.to_string())),
+                ];
+                server.get::<Items<Value>>(&["audit"], &query).await?.items
+            }
+        };
+        self.before = page.last().and_then(|deed| deed["id"].as_i64());
+        Ok((!page.is_empty()).then_some(page))
+    }
+}
+
+fn print(context: &Context, found: Vec<Value>) {
     if context.printer.json() {
-        context.printer.value(&found.into_iter().map(|entry| json!(Deed::from(entry))).collect());
-        return Ok(());
+        return context.printer.value(&Value::Array(found));
     }
-    let row = |entry: &AuditEntry| {
-        let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { short(text, 60) };
-        let details = entry.details.as_deref().unwrap_or_default();
-        vec![
-            time(entry.at),
-            cell(&entry.who),
-            cell(&entry.origin),
-            cell(&entry.what),
-            cell(&entry.subject),
-            cell(details),
-        ]
+    let row = |deed: &Value| {
+        let cell = |name: &str| match &deed[name] {
+            Value::Null => "-".to_owned(),
+            Value::String(text) if text.is_empty() => "-".to_owned(),
+            Value::String(text) => short(text, 60),
+            other => short(&other.to_string(), 60),
+        };
+        COLUMNS.map(cell).to_vec()
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    context.printer.table(&["at", "who", "origin", "what", "subject", "details"], &rows);
-    Ok(())
+    context.printer.table(&COLUMNS, &rows);
 }

@@ -67,6 +67,7 @@ fn table() -> Vec<Route> {
         route(Operator, routes!(tasks::decide)),
         route(Viewer, routes!(runs::list)),
         route(Operator, routes!(runs::begin)),
+        route(Viewer, routes!(runs::progress)),
         route(Viewer, routes!(schedules::list)),
         route(Operator, routes!(schedules::pause)),
         route(Operator, routes!(schedules::resume)),
