@@ -47,7 +47,7 @@ use crate::settings;
 use clap::{Parser, Subcommand};
 use engine::clock::{Clock, SystemClock};
 use model::Problem;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -316,7 +316,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         data: cli.data,
         database: cli.database,
         server: cli.server.filter(|url| !url.is_empty()),
-        token: cli.token,
+        token: cli.token.filter(|token| !token.expose_secret().is_empty()),
     };
     let on = cli.command.on();
     if context.server.is_some() && on == On::Nothing {
