@@ -1,8 +1,8 @@
 """The figures of docs/benchmarks.md: whole processes, simulator and engine on the same machine.
 
 Usage: bench.py BINARY [--json FILE] [SUITE ...]
-Suites: start simulator rows latency memory postgres webhook backlog serve hidden written; and soak, only where it is named.
-BENCH_ROWS (10000), BENCH_MEMORY_ROWS, BENCH_BACKLOG (1000000), BENCH_SOAK_MINUTES (30) and BENCH_RUNS (3) change the sizes.
+Suites: start simulator rows latency memory postgres webhook backlog serve hidden written found; and soak, only where it is named.
+BENCH_ROWS (10000), BENCH_MEMORY_ROWS, BENCH_BACKLOG (1000000), BENCH_FOUND (1000000), BENCH_SOAK_MINUTES (30) and BENCH_RUNS (3) change the sizes.
 Only Python's own library is needed; the comparison with compare/ask.py needs aiohttp and is left out, with a line that says
 so, where it is missing. So is what needs PostgreSQL's server tools or strace.
 """
@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import finding
 import listening
 import serving
 import stores
@@ -101,6 +102,7 @@ SUITES = {
     "webhook": serving.of_webhook,
     "serve": serving.of_serve,
     "hidden": serving.of_hidden,
+    "found": finding.of_found,
     "listeners": listening.of_listeners,
     "watched": listening.of_watched,
     "slow": listening.of_slow,

@@ -3,14 +3,15 @@
 //! One process at a time works on an activity; where it ends without a word, another goes on with the next slice.
 
 mod export;
-#[cfg(test)]
-mod tests;
+
+pub(crate) use export::file_name;
 
 use crate::filter::{self, Names};
 use engine::Standing;
 use engine::clock::Clock;
 use model::{Millis, Problem, TaskId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 use store::{
     Activity, AuditEntry, Condition, Decided, Decision, Holder, Search, Slice, SliceEnd, Store, StoreError, Test,
@@ -58,13 +59,26 @@ pub(crate) struct Wish {
 }
 
 impl Wish {
-    /// The search for its tasks; ages in the filter count from `at`.
+    /// The search for its tasks, and the names in use; ages in the filter count from `at`.
     ///
     /// # Errors
-    /// What is wrong with the filter.
-    pub(crate) fn search(&self, names: &Names, at: Millis) -> Result<filter::Wanted, Problem> {
-        let text = self.filter.as_deref().unwrap_or_default();
-        let mut wanted = filter::resolve(&filter::parse(text)?, names, [self.since, self.until], at)?;
+    /// What is wrong with the filter, or with the store.
+    pub(crate) async fn search(
+        &self,
+        store: &dyn Store,
+        at: Millis,
+    ) -> Result<Result<(filter::Wanted, Names), Problem>, StoreError> {
+        let parsed = match filter::parse(self.filter.as_deref().unwrap_or_default()) {
+            Ok(parsed) => parsed,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let names = Names::of(store, &parsed).await?;
+        let wanted = filter::resolve(&parsed, &names, [self.since, self.until], at);
+        Ok(wanted.map(|wanted| (self.narrowed(wanted), names)))
+    }
+
+    /// Of what a filter means, what the rest of the wish leaves.
+    fn narrowed(&self, mut wanted: filter::Wanted) -> filter::Wanted {
         if let Some(ids) = &self.ids {
             wanted.search.all.push(of_ids(ids.iter().copied()));
         } else if let Some(decision) = self.decision
@@ -73,7 +87,7 @@ impl Wish {
             // A state that was asked for is answered for: what does not fit is said. Else only what fits is meant.
             wanted.search.all.push(filter::fitting(decision));
         }
-        Ok(wanted)
+        wanted
     }
 }
 
@@ -161,7 +175,9 @@ impl Worker {
         match activity.kind.as_str() {
             DECIDE => self.decide(activity, &wish, stop).await,
             EXPORT => self.export(activity, &wish, stop).await,
-            other => self.fail(activity, Problem::new("activity_unknown", format!("there is no activity {other}"))).await,
+            other => {
+                self.fail(activity, Problem::new("activity_unknown", format!("there is no activity {other}"))).await
+            }
         }
     }
 
@@ -170,31 +186,44 @@ impl Worker {
         let Some(decision) = wish.decision else {
             return self.fail(activity, Problem::new("activity_unreadable", "it has no decision")).await;
         };
-        let names = Names::of(self.store.as_ref()).await?;
+        let search = match wish.search(self.store.as_ref(), activity.created_at).await? {
+            Ok((wanted, _)) => wanted.search,
+            Err(problem) => return self.fail(activity, problem).await,
+        };
         let mut below = activity.below;
         while !*stop.borrow() {
             let began = self.clock.now();
             let page = match &wish.ids {
                 Some(ids) => self.named(ids, below).await?,
-                None => match wish.search(&names, activity.created_at) {
-                    Ok(wanted) => self.found(wanted.search, below).await?,
-                    Err(problem) => return self.fail(activity, problem).await,
-                },
+                None => self.found(search.clone(), below).await?,
             };
             let decided = Decided::new(decision, &activity.who, wish.why.clone(), began);
             let end = page.next.is_none().then(|| self.end(activity, None, None));
             below = page.next.unwrap_or(TaskId(0));
             let is_last = end.is_some();
+            let about: Vec<TaskId> = page.tasks.iter().map(|(task, _)| *task).collect();
             let slice = Slice { tasks: page.tasks, decided: Some(decided), end, ..self.slice(activity, below, began) };
-            if !self.store.advance_activity(slice).await? {
+            if !self.advance(slice).await? {
                 return Err(Pause::Over);
             }
-            self.standing.call();
+            self.standing.call_for(&about);
             if is_last {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Writes down how far it came, and tells those who listen.
+    async fn advance(&self, slice: Slice) -> Result<bool, StoreError> {
+        let id = slice.activity;
+        let is_ours = self.store.advance_activity(slice).await?;
+        if let Some(now) = self.store.activity(id).await? {
+            let (phase, done, total, refused) = (now.phase.as_str(), now.done, now.total, now.refused);
+            let known = json!({ "id": id, "phase": phase, "done": done, "total": total, "refused": refused });
+            self.standing.facts().remark("activity.progress", &id.to_string(), known);
+        }
+        Ok(is_ours)
     }
 
     async fn found(&self, search: Search, below: TaskId) -> Result<Page, Pause> {
@@ -249,10 +278,11 @@ impl Worker {
         SliceEnd { problem, result, audit }
     }
 
+    /// Tells those who listen how far it has come.
     async fn fail(&self, activity: &Activity, problem: Problem) -> Result<(), Pause> {
         let end = Some(self.end(activity, Some(problem), None));
         let slice = Slice { end, ..self.slice(activity, activity.below, self.clock.now()) };
-        self.store.advance_activity(slice).await?;
+        self.advance(slice).await?;
         Ok(())
     }
 }

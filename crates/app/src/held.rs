@@ -1,12 +1,14 @@
 //! A store that another process holds: read here, written there.
 
+mod alerts;
 mod revisions;
 mod runs;
+mod secrets;
 mod sign_in;
 mod standing;
 mod tasks;
 
-use crate::server::control::{Ask, LARGEST, Told, socket};
+use crate::server::control::{AlertAsk, Ask, LARGEST, Told, socket};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -144,7 +146,7 @@ impl Store for HeldStore {
     }
 
     async fn draw(&self, asked: Draw) -> Result<Drawn, StoreError> {
-        self.reading.draw(asked).await
+        self.ask(Ask::Alerts { asked: AlertAsk::Draw { asked } }).await
     }
 
     async fn settle(&self, settled: Settle) -> Result<(), StoreError> {

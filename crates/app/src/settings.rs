@@ -1,9 +1,6 @@
 //! Where settings come from. The environment is read here and nowhere else.
 
 use engine::clock::{Clock, ServerClock, SystemClock};
-use engine::definitions::variables::Variables;
-use secrecy::SecretString;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +12,17 @@ pub(crate) const API_KEY: &str = "MISTRAL_API_KEY";
 pub(crate) const ADMIN_KEY: &str = "MISTRAL_ADMIN_KEY";
 /// The key of a signed-in user.
 pub(crate) const USER_KEY: &str = "MISTRAL_USER_KEY";
+
+/// The key that seals the store's secrets, or two of them while they are changed.
+pub(crate) const KEY: &str = "TRAMONTANE_KEY";
+/// A command that prints it.
+pub(crate) const KEY_COMMAND: &str = "TRAMONTANE_KEY_COMMAND";
+/// A folder with a file for each secret, as platforms mount them.
+pub(crate) const SECRETS_FOLDER: &str = "TRAMONTANE_SECRETS_DIR";
+/// A command that prints the secret whose name is its last word.
+pub(crate) const SECRETS_COMMAND: &str = "TRAMONTANE_SECRETS_COMMAND";
+/// What no other program gets to know.
+pub(crate) const OWN_SECRETS: [&str; 2] = [KEY, "TRAMONTANE_DATABASE"];
 
 /// Reads a variable of the environment; an empty one counts as absent.
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the environment")]
@@ -74,33 +82,5 @@ pub(crate) fn default_data() -> PathBuf {
     match base {
         Some(base) => base.join("tramontane"),
         None => PathBuf::from("tramontane-data"),
-    }
-}
-
-/// Values of `${…}`: given ones first, then the environment.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Environment {
-    given: BTreeMap<String, String>,
-}
-
-impl Environment {
-    /// Adds a value that the environment need not have.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.given.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    fn find(&self, name: &str) -> Option<String> {
-        self.given.get(name).cloned().or_else(|| environment(name))
-    }
-}
-
-impl Variables for Environment {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.find(name)
-    }
-
-    fn secret(&self, name: &str) -> Option<SecretString> {
-        self.find(name).map(SecretString::from)
     }
 }

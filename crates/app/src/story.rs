@@ -2,8 +2,8 @@
 
 use crate::print::time;
 use crate::server::schema;
-use model::{Problem, RunId, TaskId, TaskKind, TaskState};
-use serde::Serialize;
+use model::{Money, Problem, RunId, TaskId, TaskKind, TaskState};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use store::{AttemptStory, Decided, Decision, Lane, LaneId, TaskRow, UsageSum};
@@ -13,20 +13,20 @@ use utoipa::ToSchema;
 pub(crate) type Lanes = HashMap<LaneId, Lane>;
 
 /// A task as lists show it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TaskSummary {
     #[schema(value_type = i64)]
-    id: TaskId,
+    pub(crate) id: TaskId,
     #[schema(schema_with = schema::task_kind_or_null)]
-    kind: Option<TaskKind>,
+    pub(crate) kind: Option<TaskKind>,
     /// The route, of a push task.
-    route: Option<String>,
+    pub(crate) route: Option<String>,
     /// The incoming, of a pull task.
-    incoming: Option<String>,
+    pub(crate) incoming: Option<String>,
     #[schema(schema_with = schema::task_state)]
-    state: TaskState,
+    pub(crate) state: TaskState,
     /// How many attempts have a record.
-    attempts: u32,
+    pub(crate) attempts: u32,
     #[schema(value_type = i64)]
     run: RunId,
     /// The task it was made from.
@@ -36,12 +36,12 @@ pub(crate) struct TaskSummary {
     #[schema(schema_with = schema::time_or_null)]
     due_at: Option<String>,
     #[schema(schema_with = schema::time)]
-    created_at: String,
+    pub(crate) created_at: String,
     #[schema(schema_with = schema::time_or_null)]
     finished_at: Option<String>,
     /// Of the last attempt that ended with one.
     #[schema(value_type = Option<schema::Finding>)]
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
 }
 
 impl TaskSummary {
@@ -65,6 +65,45 @@ impl TaskSummary {
     }
 }
 
+/// A task as a search finds it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FoundTask {
+    #[serde(flatten)]
+    task: TaskSummary,
+    /// What its incoming says it is called.
+    identifier: Option<String>,
+    /// The model that answered last.
+    model: Option<String>,
+    /// Tokens of all its attempts.
+    tokens: Option<u64>,
+    /// What all its attempts are estimated to cost, in whole units.
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+    /// How long its longest attempt took.
+    duration_ms: Option<i64>,
+}
+
+impl FoundTask {
+    pub(crate) fn of(found: &store::FoundTask, lanes: &Lanes) -> Self {
+        Self {
+            task: TaskSummary::of(&found.row, lanes),
+            identifier: found.identifier.clone(),
+            model: found.model.clone(),
+            tokens: found.tokens,
+            cost: found.cost.map(Money),
+            duration_ms: found.duration_ms,
+        }
+    }
+
+    /// Takes out what is not for everybody.
+    pub(crate) fn for_one_who(mut self, sees_payloads: bool) -> Self {
+        if let Some(problem) = self.task.problem.as_mut().filter(|_| !sees_payloads) {
+            problem.reason = HIDDEN.to_owned();
+        }
+        self
+    }
+}
+
 /// Everything about one task.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskStory {
@@ -78,7 +117,7 @@ pub(crate) struct TaskStory {
     incoming: Option<String>,
     #[schema(schema_with = schema::task_state)]
     state: TaskState,
-    attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
     #[schema(value_type = i64)]
     run: RunId,
     /// The task it was made from.
@@ -104,6 +143,13 @@ pub(crate) struct TaskStory {
     /// `true` where payloads, requests and answers are `null` because whoever asks may not see them.
     #[serde(skip_serializing_if = "Option::is_none")]
     payloads_hidden: Option<bool>,
+    /// What its calls are estimated to cost, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+    /// Of the cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
 }
 
 impl TaskStory {
@@ -126,7 +172,20 @@ impl TaskStory {
             decisions: story.decisions.iter().map(DecisionStory::of).collect(),
             made: story.made.clone(),
             payloads_hidden: None,
+            cost: story.cost(),
+            currency: None,
         }
+    }
+
+    /// Whether there is something to say in a currency.
+    pub(crate) fn has_cost(&self) -> bool {
+        self.cost.is_some()
+    }
+
+    /// Says of which currency the cost is.
+    pub(crate) fn in_currency(mut self, currency: Option<String>) -> Self {
+        self.currency = currency;
+        self
     }
 
     /// Says whether what it has is shown, and takes out what is not for everybody.
@@ -185,7 +244,7 @@ impl DecisionStory {
 
 /// One attempt.
 #[derive(Debug, Serialize, ToSchema)]
-struct Attempt {
+pub(crate) struct Attempt {
     number: u32,
     #[schema(schema_with = schema::time_or_null)]
     started_at: Option<String>,

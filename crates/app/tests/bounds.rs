@@ -316,8 +316,7 @@ fn others_come_only_through_a_proxy_and_where_there_are_people() {
     let offline = |path: &str| serving.send("GET", path, &[], b"").0;
     assert_eq!(offline("/api/v1/me"), 401, "the token is gone");
     serving.stop();
-    let admin = token(&world, "editor");
-    world.run(&["people", "add", "editor", "--role", "admin"]).expect(0);
+    let admin = token(&world, "admin");
     let serving = Serving::start(&mut world.command(&[]));
     let bearer = format!("Bearer {admin}");
     let headers = [("authorization", bearer.as_str()), ("x-forwarded-for", "198.51.100.1")];

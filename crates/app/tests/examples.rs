@@ -48,7 +48,8 @@ fn result(name: &str, incoming: &str, file: &str) -> Vec<Value> {
 }
 
 /// Name, incoming, result file, how many lines it has in the end, and a member that each of them has.
-const EXAMPLES: [(&str, &str, &str, usize, &str); 10] = [
+const EXAMPLES: [(&str, &str, &str, usize, &str); 11] = [
+    ("alerts", "questions", "answers.jsonl", 2, "/text"),
     ("batch", "lists", "descriptions.jsonl", 3, "/text"),
     ("classify", "mails", "topics.jsonl", 3, "/topic"),
     ("delete-old-files", "old-files", "deleted.jsonl", 1, "/deleted"),
@@ -90,14 +91,15 @@ macro_rules! examples_work {
 }
 
 examples_work!(
-    batch = 0,
-    classify = 1,
-    delete_old_files = 2,
-    embed_table = 3,
-    library = 4,
-    list_models = 5,
-    ocr_folder = 6,
-    quickstart = 7,
-    transcribe = 8,
-    upload_folder = 9
+    alerts = 0,
+    batch = 1,
+    classify = 2,
+    delete_old_files = 3,
+    embed_table = 4,
+    library = 5,
+    list_models = 6,
+    ocr_folder = 7,
+    quickstart = 8,
+    transcribe = 9,
+    upload_folder = 10
 );

@@ -81,7 +81,7 @@ fn a_collector_is_shown_what_happens_and_the_files_made_for_it_name_nothing_else
         world.run(&["tokens", "add", "collector", "--json"]).expect(0).json()["token"].as_str().unwrap().to_owned();
     let serving = Serving::start(world.command(&[]).env("MISTRAL_BASE_URI", &simulator.url));
     assert_eq!(serving.send("GET", "/metrics", &[], b"").0, 401, "not for everybody");
-    world.run(&["run", "rows"]);
+    world.run_at(&simulator.url, &["run", "rows"]);
     wait_for("the answers", || (lines_so_far(&world.path("out.jsonl")) == 3).then_some(()));
     let mut text = String::new();
     wait_for("the counts", || {
@@ -123,7 +123,8 @@ fn a_collector_is_shown_what_happens_and_the_files_made_for_it_name_nothing_else
     }
     // The files. What has not happened here has no samples: it is known to be there all the same.
     let quiet = ["tramontane_retries_total", "tramontane_connections_refused_total"];
-    let known: Vec<&str> = samples.keys().map(|name| name.split('{').next().unwrap()).chain(quiet).collect();
+    let known: Vec<&str> =
+        samples.keys().map(|name| name.split('{').next().unwrap()).chain(quiet).chain(described).collect();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for file in ["deploy/grafana/tramontane.json", "deploy/prometheus/alerts.yaml", "docs/observe.md"] {
         let text = std::fs::read_to_string(root.join(file)).unwrap();

@@ -66,7 +66,7 @@ fn a_task_is_a_trace_with_a_span_for_each_call() {
     command.env("MISTRAL_BASE_URI", &simulator.url);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &url).env("OTEL_EXPORTER_OTLP_HEADERS", "x-key=opensesame");
     let serving = Serving::start(&mut command);
-    world.run(&["run", "rows"]).expect(0);
+    world.run_at(&simulator.url, &["run", "rows"]).expect(0);
     let mut spans: Vec<Span> = Vec::new();
     while spans.len() < 4 {
         let (head, body) = requests.recv_timeout(std::time::Duration::from_secs(60)).unwrap();

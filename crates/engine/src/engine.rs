@@ -1,8 +1,8 @@
 //! The engine: definitions compiled, a store to work on, and what moves the tasks.
 
 use crate::clock::Clock;
-use crate::definitions::from_stored;
 use crate::definitions::variables::{Variables, WithDeclared};
+use crate::definitions::{from_stored, used_secrets};
 use crate::flow::{self, Call, Flows, PullSource};
 use crate::random::Random;
 use crate::schedule::Ticker;
@@ -88,6 +88,7 @@ impl Engine {
         let (revision, stored) = parts.store.definitions().await.map_err(one)?;
         let declared = parts.store.declared().await.map_err(one)?;
         let definitions = from_stored(&stored)?;
+        parts.variables.refresh(&used_secrets(&stored).into_keys().collect()).await?;
         let pulls = definitions.incoming.keys().map(|name| (TaskKind::Pull, name.clone()));
         let pushes = definitions.routes.keys().map(|name| (TaskKind::Push, name.clone()));
         let lanes = parts.store.all_lanes().await.map_err(one)?;

@@ -81,6 +81,7 @@ impl Bench {
             due_at: NOW,
             order_key: None,
             unique_key: None,
+            identifier: None,
             state: TaskState::New,
             payload: Bytes::from_static(b"{}"),
             problem: None,

@@ -1,5 +1,6 @@
 //! Runs definitions: pulls, transforms, pushes, decides.
 
+pub mod alert;
 pub mod clock;
 pub mod decide;
 pub mod definitions;
@@ -9,6 +10,7 @@ pub mod facts;
 pub mod flow;
 pub mod keep;
 pub mod measures;
+pub mod models;
 pub mod overheard;
 pub mod random;
 pub mod runner;

@@ -1,5 +1,6 @@
 //! The engine left alone: works until it is told to stop, takes new definitions up, begins what schedules say.
 
+use crate::alert::Watcher;
 use crate::engine::{Engine, Parts};
 use crate::flow::{Call, Flows};
 use crate::keep::Keeper;
@@ -54,6 +55,16 @@ struct Shift {
     work: JoinHandle<Result<WorkEnd, Problem>>,
 }
 
+/// What was looked at of what others may change: the newest that cannot be run is not tried again and again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    revision: i64,
+    /// How many operations were called.
+    calls: usize,
+    /// Revision of secrets.
+    secrets: i64,
+}
+
 /// What made a shift end.
 enum Event {
     Stop,
@@ -73,8 +84,22 @@ impl Runner {
     /// # Errors
     /// What keeps the definitions from running at the start. Later, problems are said in the status, and what ran
     /// goes on.
-    pub async fn run(mut self) -> Result<(), Vec<Problem>> {
+    pub async fn run(self) -> Result<(), Vec<Problem>> {
+        let RunnerOptions { stop, grace, status } = &self.options;
+        let watcher = Watcher::new(self.parts.clone(), status.subscribe(), stop.clone());
+        let (mut watching, grace) = (tokio::spawn(watcher.run()), *grace);
+        let ended = self.work().await;
+        // What alerts are saying is said to its end, where it was told to stop.
+        if ended.is_err() || tokio::time::timeout(grace, &mut watching).await.is_err() {
+            watching.abort();
+        }
+        ended
+    }
+
+    async fn work(mut self) -> Result<(), Vec<Problem>> {
         let mut changes = self.parts.standing.changes();
+        // Asked for before they are read: what changes meanwhile is read again.
+        let secrets = self.secrets().await.unwrap_or(0);
         let mut engine = Arc::new(Engine::open(self.parts.clone()).await?);
         // Ends with this function.
         let mut keeping = JoinSet::new();
@@ -87,8 +112,7 @@ impl Runner {
                 continue;
             }
             let mut shift = self.begin(&engine);
-            // The newest revision that was looked at: one that cannot be run is not tried again and again.
-            let mut tried = (engine.flows().revision, engine.flows().calls);
+            let mut tried = Seen { revision: engine.flows().revision, calls: engine.flows().calls, secrets };
             loop {
                 match self.next_event(&engine, &mut shift, &mut changes, &mut tried).await {
                     Event::Stop => {
@@ -136,7 +160,7 @@ impl Runner {
         engine: &Engine,
         shift: &mut Shift,
         changes: &mut watch::Receiver<()>,
-        tried: &mut (i64, usize),
+        tried: &mut Seen,
     ) -> Event {
         let mut stop = self.options.stop.clone();
         let ticker = Ticker::new(self.parts.clone(), engine.flows().clone());
@@ -156,22 +180,28 @@ impl Runner {
         }
     }
 
-    /// Returns when others have applied newer definitions than these, or called an operation that was never called
-    /// before: with the revision, and how many were called. Where only this process writes, never.
-    async fn newer_definitions(&self, than: (i64, usize)) -> (i64, usize) {
+    /// Returns when others have applied newer definitions or set other secrets than these, or called an operation that was
+    /// never called before. Where only this process writes, never.
+    async fn newer_definitions(&self, than: Seen) -> Seen {
         loop {
             self.pause(LOOK).await;
             if self.parts.store.is_shared()
                 && let Ok((revision, _)) = self.parts.store.definitions().await
                 && let Ok(lanes) = self.parts.store.all_lanes().await
+                && let Some(secrets) = self.secrets().await
             {
                 let is_call = |lane: &&Lane| lane.kind == TaskKind::Push && Call::of_lane(&lane.name).is_some();
-                let found = (revision, lanes.iter().filter(is_call).count());
+                let found = Seen { revision, calls: lanes.iter().filter(is_call).count(), secrets };
                 if found != than {
                     return found;
                 }
             }
         }
+    }
+
+    /// The revision of secrets; `None` where the store does not say.
+    async fn secrets(&self) -> Option<i64> {
+        self.parts.store.sealing().await.ok().map(|sealing| sealing.map_or(0, |sealing| sealing.revision))
     }
 
     /// Settles what engines on other machines left behind, for ever.

@@ -88,6 +88,11 @@ impl Gates {
 }
 
 impl Standing {
+    /// What tells this engine from others.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Says that there may be work that this process did not make itself, and that any task may have changed.
     pub fn call(&self) {
         self.facts.unnamed();

@@ -2,11 +2,13 @@
 //!
 //! The doc comments here are the reference: they end up in the JSON Schema and from there in forms and docs.
 
+mod alert;
 mod keep;
 mod limits;
 mod schedule;
 mod storage;
 
+pub use alert::{Alert, MailTls, Room, Target, When};
 pub use keep::Keep;
 pub use limits::{Breaker, Limits};
 pub use schedule::{Misfire, Overlap, Schedule};
@@ -42,6 +44,9 @@ pub struct Definitions {
     /// Tables that transformers remember things in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub storages: BTreeMap<String, Storage>,
+    /// What is worth telling somebody, and whom.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alerts: BTreeMap<String, Alert>,
 }
 
 /// One remote system.
@@ -185,6 +190,10 @@ pub struct Incoming {
     /// What is kept of pulls that have ended. What they took in is kept as the routes say.
     #[serde(default, skip_serializing_if = "is_default")]
     pub keep: Keep,
+    /// Path to what people call a payload, after the transformers, as in transformers (`order.id`): tasks are shown with
+    /// it and found by it. Whoever may see tasks sees it, so it is no place for what is confidential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
 }
 
 /// A way out.

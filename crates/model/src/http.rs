@@ -14,6 +14,34 @@ pub trait Connector: Component {
     /// # Errors
     /// Unknown entity, method not offered on this side, …; places are relative to the options.
     fn operation(&self, side: Side, options: &Value) -> Result<Arc<dyn Operation>, Vec<Problem>>;
+
+    /// The operation that lists the models that may be used; `None` where the system has none.
+    fn models(&self) -> Option<Arc<dyn Operation>> {
+        None
+    }
+
+    /// What the answer of that operation says of each model.
+    fn model_cards(&self, answer: &Value) -> Vec<ModelCard> {
+        let _ = answer;
+        Vec::new()
+    }
+}
+
+/// What a system says of one of its models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelCard {
+    /// Its id.
+    pub id: String,
+    /// Other ids of it.
+    pub aliases: Vec<String>,
+    /// When it was made.
+    pub created_at: Option<Millis>,
+    /// The date and time at which it goes, as the system writes it; `None`: none is known.
+    pub retires: Option<String>,
+    /// The model that the system names for it.
+    pub replacement: Option<String>,
+    /// What it can do, in the system's words.
+    pub capabilities: Vec<String>,
 }
 
 /// How much preflight refuses.

@@ -26,7 +26,7 @@ pub mod transform;
 
 pub use catalogue_facts::{Credential, Effect};
 pub use component::{Component, Side};
-pub use http::{Connector, HttpAnswer, HttpRequest, Operation, Prepared, Reading};
+pub use http::{Connector, HttpAnswer, HttpRequest, ModelCard, Operation, Prepared, Reading};
 pub use ids::{Millis, RunId, TaskId};
 pub use money::Money;
 pub use outcome::{Evidence, Usage};

@@ -141,6 +141,7 @@ fn task(lane: LaneId, run: RunId, source: Option<&Claim>) -> NewTask {
         due_at: NOW,
         order_key: None,
         unique_key: None,
+        identifier: None,
         state: TaskState::New,
         payload: text(),
         problem: None,

@@ -56,6 +56,12 @@ impl Blobs {
         Self { folder: folder.into() }
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Writes a blob from a reader, without holding it whole, and returns its id and length once it is on disk. Its
     /// age counts from `at`.
     ///

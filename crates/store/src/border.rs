@@ -2,11 +2,11 @@
 
 use crate::blobs::Blobs;
 use crate::{
-    AccessToken, Activities, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw, Drawn,
-    EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, KeptAnswers, Lane, LaneId,
-    NewAccessToken, NewRun, NewTask, Person, Revisions, Run, Runs, Schedule, Searching, Settings, Settle, SignIn,
-    Standings, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token, UsageBy, UsageSum,
-    Views,
+    AccessToken, Activities, Alerts, Attending, AuditEntry, AuditFilter, Bearer, Claim, ClaimRequest, Decided, Draw,
+    Drawn, EndedTask, Ending, Engine, Entry, EntryFilter, EntryKey, EntryWrite, Finish, KeptAnswers, Lane, LaneId,
+    Models, NewAccessToken, NewRun, NewTask, Person, Revisions, Run, Runs, Schedule, Searching, Secrets, Settings,
+    Settle, SignIn, Standings, Start, StoreError, StoredDefinition, Tally, TaskFilter, TaskRow, TaskStory, Token,
+    UsageBy, UsageSum, Views,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,7 +17,20 @@ use model::{Millis, Problem, RunId, TaskId, TaskKind};
 /// A batch is one transaction; one bad item does not spoil the others where the result has a value per item.
 #[async_trait]
 pub trait Store:
-    Activities + KeptAnswers + Revisions + Runs + Searching + Settings + SignIn + Standings + Views + Send + Sync
+    Activities
+    + Alerts
+    + KeptAnswers
+    + Models
+    + Revisions
+    + Runs
+    + Searching
+    + Secrets
+    + Settings
+    + SignIn
+    + Standings
+    + Views
+    + Send
+    + Sync
 {
     /// What tells this store from every other: 8 random hex characters, given when it was made.
     fn id(&self) -> &str;

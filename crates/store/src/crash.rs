@@ -4,8 +4,8 @@
 //! `TRAMONTANE_CRASH_AT=after_start:3`: the third time the point is passed, the process aborts on the spot, without a
 //! destructor or a flush.
 
-/// Every point there is: in the order a task passes them, the one that every commit passes, and that of upgrades.
-pub const POINTS: [&str; 11] = [
+/// Every point there is: in the order a task passes them, the one that every commit passes, that of upgrades and that of new keys.
+pub const POINTS: [&str; 12] = [
     "after_claim",
     "after_start",
     "after_headers",
@@ -20,6 +20,8 @@ pub const POINTS: [&str; 11] = [
     "in_commit",
     // When an older store is brought up to date: around its copy, and before and after each commit of a version.
     "in_migration",
+    // When the key of secrets is changed: around what is written to its file.
+    "in_rotation",
 ];
 
 /// Passes a point.
@@ -55,6 +57,23 @@ pub fn poison(data: &[u8]) {
         std::process::abort();
     }
 }
+
+/// A fault of ours that quotes data: panics where the text of `TRAMONTANE_PANIC_ON` is in it.
+#[cfg(feature = "crash-points")]
+pub fn panic_on(data: impl FnOnce() -> String) {
+    use std::sync::OnceLock;
+    static MARK: OnceLock<Option<String>> = OnceLock::new();
+    #[allow(clippy::disallowed_methods, reason = "a test's switch, absent from release builds")]
+    let mark = MARK.get_or_init(|| std::env::var("TRAMONTANE_PANIC_ON").ok());
+    let Some(mark) = mark else { return };
+    let data = data();
+    assert!(!data.contains(mark.as_str()), "met {data}");
+}
+
+/// Nothing panics, in a build that people get.
+#[cfg(not(feature = "crash-points"))]
+#[inline(always)]
+pub fn panic_on(_data: impl FnOnce() -> String) {}
 
 /// Nothing kills, in a build that people get.
 #[cfg(not(feature = "crash-points"))]

@@ -4,9 +4,10 @@
 //! within it.
 
 use model::{Millis, Money};
+use serde::{Deserialize, Serialize};
 
 /// What an engine asks for before it sends.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Draw {
     /// Name of the HTTP client.
     pub client: String,
@@ -23,7 +24,7 @@ pub struct Draw {
 }
 
 /// The limits of an HTTP client. `None`: there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Caps {
     /// Calls in a second.
     pub per_second: Option<f64>,
@@ -44,7 +45,7 @@ impl Caps {
 }
 
 /// What was granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drawn {
     /// So many calls may be sent now.
     pub calls: u32,

@@ -39,8 +39,10 @@ pub struct Column {
 
 /// Values of secrets.
 pub const SECRET: Column = Column { table: "secret", row: "name", value: "value" };
+/// What second factors are made from.
+pub const FACTOR: Column = Column { table: "factor", row: "person", value: "sealed" };
 /// Every column with sealed values: `secrets rotate` reseals what stands in these, and in no other.
-pub const COLUMNS: [Column; 1] = [SECRET];
+pub const COLUMNS: [Column; 2] = [SECRET, FACTOR];
 /// The value by which a store knows its key. It is resealed with all others.
 const CHECK: Column = Column { table: "sealing", row: "id", value: "proof" };
 const CHECK_ROW: &str = "1";
@@ -106,7 +108,7 @@ impl Key {
     /// Reads one: 32 bytes in base64, of either alphabet, or in hex.
     ///
     /// # Errors
-    /// `key_malformed`; what was read is not in it.
+    /// `store_key_malformed`; what was read is not in it.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         const BASE64: GeneralPurposeConfig =
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -120,7 +122,7 @@ impl Key {
         };
         let bytes: Option<[u8; KEY_BYTES]> = bytes.and_then(|bytes: Vec<u8>| bytes.try_into().ok());
         bytes.map(Self::new).ok_or_else(|| {
-            Problem::new("key_malformed", format!("{} characters are no key", text.chars().count()))
+            Problem::new("store_key_malformed", format!("{} characters are no key", text.chars().count()))
                 .hint("a key is 32 random bytes in base64 or hex: head -c 32 /dev/urandom | base64")
         })
     }
@@ -153,7 +155,7 @@ impl Key {
     /// Opens what [`Key::seal`] sealed for this row.
     ///
     /// # Errors
-    /// `key_wrong` where another key sealed it; `seal_broken` where it was changed, or belongs to another row.
+    /// `store_key_wrong` where another key sealed it; `seal_broken` where it was changed, or belongs to another row.
     pub fn open(&self, sealed: &[u8], column: &Column, row: &str) -> Result<SecretSlice<u8>, Problem> {
         if key_of(sealed)? != self.id {
             return Err(unknown_key(key_of(sealed)?));
@@ -215,13 +217,13 @@ impl Ring {
     /// Reads keys, with spaces, commas or line ends between them. Lines that begin with `#` are passed over.
     ///
     /// # Errors
-    /// `key_malformed`.
+    /// `store_key_malformed`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         let words = lines.flat_map(|line| line.split([' ', '\t', ',', '\r'])).filter(|word| !word.is_empty());
         let keys: Vec<Key> = words.take(MOST_KEYS + 1).map(Key::parse).collect::<Result<_, _>>()?;
         if keys.is_empty() || keys.len() > MOST_KEYS {
-            let problem = Problem::new("key_malformed", format!("there must be 1 to {MOST_KEYS} keys"));
+            let problem = Problem::new("store_key_malformed", format!("there must be 1 to {MOST_KEYS} keys"));
             return Err(problem.hint("a key is 32 random bytes in base64 or hex"));
         }
         Ok(Self(keys))
@@ -242,7 +244,7 @@ impl Ring {
     /// The key that sealed a value.
     ///
     /// # Errors
-    /// `key_wrong` where it is not at hand; `seal_broken`.
+    /// `store_key_wrong` where it is not at hand; `seal_broken`.
     pub fn key_for(&self, sealed: &[u8]) -> Result<&Key, Problem> {
         let id = key_of(sealed)?;
         self.find(id).ok_or_else(|| unknown_key(id))
@@ -251,7 +253,7 @@ impl Ring {
     /// Opens a value with the key that sealed it.
     ///
     /// # Errors
-    /// `key_wrong` where that is not at hand; `seal_broken`.
+    /// `store_key_wrong` where that is not at hand; `seal_broken`.
     pub fn open(&self, sealed: &[u8], column: &Column, row: &str) -> Result<SecretSlice<u8>, Problem> {
         self.key_for(sealed)?.open(sealed, column, row)
     }
@@ -278,7 +280,7 @@ fn broken() -> Problem {
 }
 
 fn unknown_key(id: KeyId) -> Problem {
-    Problem::new("key_wrong", format!("the key {id} sealed this, and is not the one given"))
+    Problem::new("store_key_wrong", format!("the key {id} sealed this, and is not the one given"))
         .hint("give the key that the store was sealed with")
 }
 

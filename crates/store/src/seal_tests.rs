@@ -13,7 +13,7 @@ fn what_was_sealed_opens_for_its_row_and_key_alone() {
     let code = |result: Result<SecretSlice<u8>, Problem>| result.map(|_| ()).unwrap_err().code;
     assert_eq!(code(key(1).open(&sealed, &SECRET, "B")), "seal_broken");
     assert_eq!(code(key(1).open(&sealed, &OTHER, "A")), "seal_broken");
-    assert_eq!(code(key(2).open(&sealed, &SECRET, "A")), "key_wrong");
+    assert_eq!(code(key(2).open(&sealed, &SECRET, "A")), "store_key_wrong");
     // Two values differ in their nonces, so nobody sees that they are the same.
     assert_ne!(key(1).seal(b"value", &SECRET, "A").unwrap(), sealed);
 }
@@ -55,7 +55,7 @@ fn a_key_is_read_in_every_way_it_is_written() {
     }
     for wrong in ["", "x", &standard[1..], &hex[2..], &format!("{hex}00"), "ключ"] {
         let problem = Key::parse(wrong).unwrap_err();
-        assert_eq!(problem.code, "key_malformed");
+        assert_eq!(problem.code, "store_key_malformed");
         assert!(wrong.len() < 4 || !problem.to_string().contains(wrong), "{problem}");
     }
 }
@@ -71,15 +71,15 @@ fn a_ring_opens_what_any_of_its_keys_sealed() {
         assert_eq!(ring.open(&sealed, &SECRET, "A").unwrap().expose_secret(), b"v");
     }
     let foreign = key(3).seal(b"v", &SECRET, "A").unwrap();
-    assert_eq!(ring.open(&foreign, &SECRET, "A").map(|_| ()).unwrap_err().code, "key_wrong");
-    assert_eq!(Ring::parse(" \n# nothing\n").unwrap_err().code, "key_malformed");
+    assert_eq!(ring.open(&foreign, &SECRET, "A").map(|_| ()).unwrap_err().code, "store_key_wrong");
+    assert_eq!(Ring::parse(" \n# nothing\n").unwrap_err().code, "store_key_malformed");
 }
 
 #[test]
 fn a_store_knows_its_key_by_its_proof() {
     let proof = key(1).proof().unwrap();
     assert!(key(1).check(&proof).is_ok());
-    assert_eq!(key(2).check(&proof).unwrap_err().code, "key_wrong");
+    assert_eq!(key(2).check(&proof).unwrap_err().code, "store_key_wrong");
     // A secret's value is no proof, under whatever name.
     let value = key(1).seal(b"", &SECRET, "1").unwrap();
     assert_eq!(key(1).check(&value).unwrap_err().code, "seal_broken");

@@ -297,8 +297,7 @@ pub(crate) mod sql {
             if is_of_data(condition) {
                 continue;
             }
-            let tests: Vec<String> = condition.any.iter().map(|test| writer.test(test)).collect();
-            let any = if tests.is_empty() { "false".to_owned() } else { tests.join(" OR ") };
+            let any = writer.any(&condition.any);
             let text =
                 if condition.is_not { format!(" AND NOT coalesce(({any}), false)") } else { format!(" AND ({any})") };
             let part = if condition.any.iter().all(is_of_row) { &mut parts.row } else { &mut parts.rest };
@@ -328,6 +327,29 @@ pub(crate) mod sql {
         fn bind(&mut self, value: Bound) -> String {
             self.values.push(value);
             format!("{}{}", self.dialect.mark, self.first + self.values.len() - 1)
+        }
+
+        /// One of the tests: numbers of one column as a list, since a chain of thousands is too deep for a database.
+        fn any(&mut self, tests: &[Test]) -> String {
+            let number = |test: &Test| match test {
+                Test::State(state) => Some(("state", state.number())),
+                Test::Lane(lane) => Some(("lane", lane.0)),
+                Test::Id(id) => Some(("id", id.0)),
+                _ => None,
+            };
+            let numbers: Option<Vec<_>> = tests.iter().map(number).collect();
+            match numbers.as_deref() {
+                None => tests.iter().map(|test| self.test(test)).collect::<Vec<_>>().join(" OR "),
+                Some([]) => "false".to_owned(),
+                Some([(column, _), rest @ ..]) if rest.iter().any(|(other, _)| other != column) => {
+                    tests.iter().map(|test| self.test(test)).collect::<Vec<_>>().join(" OR ")
+                }
+                Some(numbers @ [(column, _), ..]) => {
+                    let places: Vec<String> =
+                        numbers.iter().map(|(_, number)| self.bind(Bound::Integer(*number))).collect();
+                    format!("{column} IN ({})", places.join(", "))
+                }
+            }
         }
 
         fn number(&mut self, column: &str, compare: super::Compare, value: i64) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Of passwords, sessions, links and recovery codes there are hashes alone; what a second factor is made from is sealed.
 
+use crate::seal::Sealed;
 use crate::{AuditEntry, Person, StoreError};
 use async_trait::async_trait;
 use model::Millis;
@@ -155,7 +156,7 @@ pub trait SignIn: Send + Sync {
     async fn end_session(&self, id: i64, audit: AuditEntry) -> Result<bool, StoreError>;
 
     /// Keeps a second factor that is not asked for yet; one that is stays. `false` where one is, or nobody of that name.
-    async fn offer_factor(&self, name: String, sealed: Vec<u8>) -> Result<bool, StoreError>;
+    async fn offer_factor(&self, name: String, sealed: Sealed) -> Result<bool, StoreError>;
 
     /// From now on it is asked for; `step` is used up, and these are the hashes of its recovery codes. `false` where none
     /// is offered.

@@ -38,6 +38,8 @@ pub struct NewTask {
     pub order_key: Option<String>,
     /// At most one task ever has this key; a second insert changes nothing and gives `None`.
     pub unique_key: Option<String>,
+    /// What people call it; few tasks have one.
+    pub identifier: Option<String>,
     /// `New`, or an end state for data that is refused or failed at intake.
     pub state: TaskState,
     /// The payload as JSON text. Large ones go to a blob by themselves.

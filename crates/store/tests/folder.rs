@@ -41,6 +41,7 @@ fn task(lane: LaneId, run: model::RunId) -> NewTask {
         due_at: NOW,
         order_key: None,
         unique_key: None,
+        identifier: None,
         state: TaskState::New,
         payload: Bytes::from_static(b"{}"),
         problem: None,

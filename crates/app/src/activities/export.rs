@@ -5,9 +5,10 @@
 use super::{Pause, Wish, Worker};
 use crate::filter::Names;
 use crate::print::time;
-use crate::story::{found_value, story_value};
+use crate::story::{FoundTask, TaskStory};
 use bytes::Bytes;
 use model::{Millis, Problem, TaskId};
+use serde_json::json;
 use std::io::{self, Read};
 use store::{Activity, Found, Search, Slice, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -46,9 +47,8 @@ impl Worker {
         wish: &Wish,
         stop: &watch::Receiver<bool>,
     ) -> Result<(), Pause> {
-        let names = Names::of(self.store.as_ref()).await?;
-        let search = match wish.search(&names, activity.created_at) {
-            Ok(wanted) => wanted.search,
+        let (search, names) = match wish.search(self.store.as_ref(), activity.created_at).await? {
+            Ok((wanted, names)) => (wanted.search, names),
             Err(problem) => return self.fail(activity, problem).await,
         };
         let (send, coming) = mpsc::channel(4);
@@ -84,7 +84,7 @@ impl Worker {
     }
 
     async fn note(&self, walk: &Walk, slice: Slice) -> Result<(), Pause> {
-        let is_ours = self.store.advance_activity(Slice { is_anew: walk.is_anew, ..slice }).await?;
+        let is_ours = self.advance(Slice { is_anew: walk.is_anew, ..slice }).await?;
         if is_ours { Ok(()) } else { Err(Pause::Over) }
     }
 
@@ -92,9 +92,9 @@ impl Worker {
         let mut text = Vec::new();
         for task in &found.tasks {
             let value = match wish.payloads {
-                false => found_value(task, names.lanes()),
+                false => json!(FoundTask::of(task, names.lanes())),
                 true => match self.store.task(task.row.id).await? {
-                    Some(story) => story_value(&story, names.lanes()),
+                    Some(story) => json!(TaskStory::of(&story, names.lanes())),
                     // It was deleted meanwhile.
                     None => continue,
                 },

@@ -5,13 +5,13 @@ use super::people::did;
 use super::server::Server;
 use super::{Context, Ended, Failure};
 use crate::changes::{cancel, carry_out, open_tasks, tasks_open};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::parts;
-use crate::settings::Environment;
 use clap::Args;
 use connectors::mistral::prices::Prices;
-use engine::definitions::variables::missing;
-use engine::definitions::{Draft, Plan as Change, Source, plan};
+use engine::definitions::variables::{Variables as _, missing};
+use engine::definitions::{Draft, Plan as Change, Source, plan, reached};
 use model::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -95,8 +95,8 @@ async fn show_plan(context: &Context, path: &Path, options: Options) -> Ended {
         print_plan(context, &plan);
         return Ok(Exit::Done);
     }
-    let stored = stored_so_far(context).await?;
-    let planned = planned(path, &stored, options)?;
+    let (stored, environment) = stored_so_far(context).await?;
+    let planned = planned(path, &stored, options, &environment).await?;
     print_plan(context, &planned);
     Ok(Exit::Done)
 }
@@ -110,10 +110,11 @@ impl Apply {
             return self.run_at(&server, context).await;
         }
         // What is wrong with the files is said before a data folder is made or taken.
-        planned(&self.path, &stored_so_far(context).await?, self.options)?;
+        let (stored, environment) = stored_so_far(context).await?;
+        planned(&self.path, &stored, self.options, &environment).await?;
         let store = context.engine_store().await?;
         let (revision, stored) = store.definitions().await?;
-        let planned = planned(&self.path, &stored, self.options)?;
+        let planned = planned(&self.path, &stored, self.options, &context.environment(&store)).await?;
         let open = open_tasks(store.as_ref(), &planned).await?;
         if let Some(problem) = tasks_open(&open).filter(|_| !self.cancel_open) {
             let hint = "run them to the end, or cancel them with --cancel-open";
@@ -146,29 +147,41 @@ pub(super) fn bundle(sources: &[Source], prune: bool) -> Value {
 }
 
 /// Applies a folder; returns how many definitions changed.
-pub(crate) async fn apply_folder(store: &dyn Store, folder: &Path, options: &Options) -> Result<usize, Failure> {
+pub(crate) async fn apply_folder(store: &dyn Store, folder: &Path, options: Options) -> Result<usize, Failure> {
     let (revision, stored) = store.definitions().await?;
-    let planned = planned(folder, &stored, *options)?;
+    let planned = planned(folder, &stored, options, &Environment::default()).await?;
     let record = did("definitions.apply", &folder.display().to_string());
     carry_out(store, revision, &planned, None, record).await?;
     Ok(planned.changes.len())
 }
 
-/// What is stored; nothing where there is no store yet.
-async fn stored_so_far(context: &Context) -> Result<Vec<StoredDefinition>, Failure> {
+/// What is stored, and where values come from; nothing is stored where there is no store yet.
+async fn stored_so_far(context: &Context) -> Result<(Vec<StoredDefinition>, Environment), Failure> {
     match context.read_store().await {
-        Ok(store) => Ok(store.definitions().await?.1),
-        Err(failure) if failure.problems.iter().any(|problem| problem.code == "store_absent") => Ok(Vec::new()),
+        Ok(store) => Ok((store.definitions().await?.1, context.environment(&store))),
+        Err(failure) if failure.problems.iter().any(|problem| problem.code == "store_absent") => {
+            Ok((Vec::new(), Environment::default()))
+        }
         Err(failure) => Err(failure),
     }
 }
 
-fn planned(path: &Path, stored: &[StoredDefinition], options: Options) -> Result<Change, Failure> {
+async fn planned(
+    path: &Path,
+    stored: &[StoredDefinition],
+    options: Options,
+    environment: &Environment,
+) -> Result<Change, Failure> {
     let draft = Draft::read(path).map_err(Failure::refused)?;
     let registry = parts::registry(Prices::shipped());
     let mut planned = plan(draft, stored, &registry, options.prune).map_err(Failure::refused)?;
-    let unset = missing(&planned.definitions, &registry, &Environment::default());
+    let unset = match environment.refresh(&planned.secrets(stored)).await {
+        Ok(()) => missing(&planned.definitions, &registry, environment),
+        Err(problems) => problems,
+    };
     planned.warnings.extend(unset.into_iter().map(Problem::warning));
+    let leaving = reached(stored, &planned.changes).into_iter().filter(|reach| !reach.before.is_empty());
+    planned.warnings.extend(leaving.map(|reach| reach.problem().warning()));
     Ok(planned)
 }
 

@@ -23,7 +23,7 @@ const FILES: [&str; 2] = ["prices.yaml", "catalogue"];
 Example: tramontane backup /backups/monday.backup
 
 Works while an engine runs, and is the store as it was at one moment: tasks, definitions, files, prices, imported
-catalogues. Keys and other secrets are not in it. A file that is there is never written over.")]
+catalogues. Secrets are in it sealed; the key that opens them is not: keep a copy of that elsewhere. A file that is there is never written over.")]
 pub(crate) struct Backup {
     /// The file to make.
     #[arg(value_name = "FILE")]
@@ -56,6 +56,14 @@ impl Backup {
             let (tasks, files) = (made.tasks, made.files);
             let text = format!("{} has {tasks} tasks and {files} files, {}", self.file.display(), size(bytes));
             context.printer.say(&text);
+        }
+        if let Ok(store) = context.read_store().await
+            && let Ok(Some(_)) = store.sealing().await
+        {
+            let origin = context.keys.origin();
+            context.printer.say(&format!(
+                "its secrets are sealed with the key of {origin}, which is not in it: keep a copy apart"
+            ));
         }
         say_lost(context, made.lost);
         Ok(Exit::Done)

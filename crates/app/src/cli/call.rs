@@ -3,13 +3,15 @@
 use super::call_files::{Out, Typed, typed_file};
 use super::entities::method;
 use super::{Context, Ended, Failure, prices, usage};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::parts;
-use crate::settings::{self, ADMIN_KEY, API_KEY, Environment, USER_KEY};
+use crate::settings::{self, ADMIN_KEY, API_KEY, USER_KEY};
 use clap::Args;
 use connectors::mistral::prices::Prices;
 use connectors::openapi::catalogue::Method;
-use engine::definitions::from_stored;
+use engine::definitions::variables::Variables as _;
+use engine::definitions::{from_stored, used_secrets};
 use engine::exchange::{Client, Exchanged, Files};
 use engine::flow::open_client;
 use model::definition::HttpClient;
@@ -22,7 +24,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use store::UsageSum;
+use store::{Store, UsageSum};
 
 /// Where the service is.
 const BASE_URI: &str = "https://api.mistral.ai";
@@ -217,7 +219,11 @@ impl Call {
     async fn client(&self, context: &Context) -> Result<(Client, model::http::Preflight), Failure> {
         let mut variables = Environment::default();
         let (name, definition) = match &self.client {
-            Some(name) => (name.clone(), stored_client(context, name).await?),
+            Some(name) => {
+                let store = context.read_store().await?;
+                variables = context.environment(&store);
+                (name.clone(), stored_client(store.as_ref(), &variables, name).await?)
+            }
             None => {
                 for name in [API_KEY, ADMIN_KEY, USER_KEY] {
                     // In a dry run a missing key stops nothing.
@@ -250,8 +256,10 @@ impl Call {
     }
 }
 
-async fn stored_client(context: &Context, name: &str) -> Result<HttpClient, Failure> {
-    let (_, stored) = context.read_store().await?.definitions().await?;
+async fn stored_client(store: &dyn Store, variables: &Environment, name: &str) -> Result<HttpClient, Failure> {
+    let (_, stored) = store.definitions().await?;
+    let own: Vec<_> = stored.iter().filter(|one| one.kind == "http_clients" && one.name == name).cloned().collect();
+    variables.refresh(&used_secrets(&own).into_keys().collect()).await.map_err(Failure::refused)?;
     let mut definitions = from_stored(&stored).map_err(Failure::refused)?;
     definitions.http_clients.remove(name).ok_or_else(|| {
         let mut problem = Problem::new("reference_unknown", format!("there is no HTTP client \"{name}\""));

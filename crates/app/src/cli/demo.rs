@@ -3,8 +3,9 @@
 use super::apply::{Options, apply_folder};
 use super::run::Job;
 use super::{Context, Ended, Failure, open_engine_store};
+use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::settings::{API_KEY, Environment};
+use crate::settings::API_KEY;
 use clap::Args;
 use connectors::mistral::prices::Prices;
 use engine::RunOptions;
@@ -50,7 +51,7 @@ impl Demo {
     async fn work(&self, context: &Context, url: &str) -> Ended {
         let variables = Environment::default().with("MISTRAL_BASE_URI", url).with(API_KEY, "demo");
         let store = open_engine_store(&self.folder.join("data"))?;
-        let changes = apply_folder(store.as_ref(), &self.folder, &Options::default()).await?;
+        let changes = apply_folder(store.as_ref(), &self.folder, Options::default()).await?;
         context.printer.say(&format!("applied {changes} definitions from {}", self.folder.display()));
         let options = RunOptions { trigger: "demo".to_owned(), ..RunOptions::default() };
         let job = Job { name: "products", options, wait: Span(60_000), variables, prices: Prices::shipped() };

@@ -2,15 +2,17 @@
 
 use super::prune::size;
 use super::{Context, Ended, Failure};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::imports::Imports;
+use crate::keys;
 use crate::parts;
 use crate::print::time;
-use crate::settings::{Environment, clock};
+use crate::settings::clock;
 use clap::Args;
 use connectors::mistral::prices::Prices;
-use engine::definitions::from_stored;
-use engine::definitions::variables::missing;
+use engine::definitions::variables::{Variables as _, missing};
+use engine::definitions::{from_stored, used_secrets};
 use model::{Millis, Problem};
 use serde_json::json;
 use std::fs;
@@ -24,8 +26,8 @@ const CLOCK: Millis = 60_000;
 /// Less free space than this is trouble soon, and less than the smaller one is trouble now.
 const SPACE: (u64, u64) = (1 << 30, 64 << 20);
 /// What nobody but its owner should be able to open; folders also not to look into.
-const PRIVATE: [&str; 7] =
-    ["", "blobs", "tramontane.db", "tramontane.db-wal", "tramontane.db-shm", "engine.lock", "engine.sock"];
+const PRIVATE: [&str; 8] =
+    ["", "blobs", "tramontane.db", "tramontane.db-wal", "tramontane.db-shm", "engine.lock", "engine.sock", keys::FILE];
 
 /// Arguments of `tramontane doctor`.
 #[derive(Debug, Args)]
@@ -49,7 +51,7 @@ impl Doctor {
         problems.extend(free.and_then(|free| space(free, found.database_bytes)));
         problems.append(&mut found.problems);
         problems.extend(clock_behind(found.newest, now));
-        problems.extend(definitions(&data, &found));
+        problems.extend(definitions(context, &data, &found).await);
         problems.extend(tasks(&found));
         let clean = !problems.iter().any(Problem::is_error);
         let printer = &context.printer;
@@ -136,18 +138,23 @@ fn clock_behind(newest: Option<Millis>, now: Millis) -> Option<Problem> {
 }
 
 /// Definitions that cannot be read, and what they use that has no value here.
-fn definitions(data: &Path, found: &Examination) -> Vec<Problem> {
+async fn definitions(context: &Context, data: &Path, found: &Examination) -> Vec<Problem> {
     if let Err(problem) = Imports::read(data).and_then(|_| crate::imports::use_imported(data)) {
         return vec![problem];
     }
     match from_stored(&found.definitions) {
         Ok(definitions) => {
             let prices = super::prices::in_use(data);
-            let variables = Environment::default();
+            let variables = match context.read_store().await {
+                Ok(store) => context.environment(&store),
+                Err(_) => Environment::default(),
+            };
             let (prices, mut problems) = match prices {
                 Ok(prices) => (prices, Vec::new()),
                 Err(failure) => (Prices::shipped(), failure.problems),
             };
+            let secrets = used_secrets(&found.definitions).into_keys().collect();
+            problems.extend(variables.refresh(&secrets).await.err().unwrap_or_default());
             problems.extend(missing(&definitions, &parts::registry(prices), &variables));
             problems
         }

@@ -1,6 +1,8 @@
 //! The command line: a file per verb.
 
+mod activities;
 mod against;
+mod alerts;
 mod apply;
 mod audit;
 mod backup;
@@ -9,6 +11,7 @@ mod call_files;
 mod catalogue;
 mod completion;
 mod decide;
+mod decide_at;
 mod demo;
 mod doctor;
 mod entities;
@@ -16,14 +19,18 @@ mod environment;
 mod export;
 mod file_roots;
 mod filter;
+mod kept;
 mod ledger_check;
+mod models;
 mod openapi;
 mod people;
+mod place;
 mod prices;
 mod prune;
 mod run;
 mod run_at;
 mod schedules;
+mod secrets;
 mod serve;
 mod server;
 mod simulator;
@@ -38,9 +45,11 @@ mod webhooks;
 
 pub(crate) use entities::method;
 
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::held::HeldStore;
 use crate::imports::{Imports, use_imported};
+use crate::keys::Keys;
 use crate::logs::{LogFormat, Logs, ToMemory, ToStderr};
 use crate::print::{Printer, time};
 use crate::settings;
@@ -76,6 +85,9 @@ pub(crate) struct Cli {
     /// A token of that server. In the environment nobody reads it along.
     #[arg(long, global = true, env = "TRAMONTANE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<SecretString>,
+    /// File with the key that seals secrets; for its owner alone. Without one: secrets.key in the data folder.
+    #[arg(long, global = true, env = "TRAMONTANE_KEY_FILE", value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Prints JSON on stdout.
     #[arg(long, global = true)]
     json: bool,
@@ -125,6 +137,8 @@ enum Command {
     Storages(storages::Storages),
     /// Looks at tasks and decides about them.
     Tasks(tasks::Tasks),
+    /// Shows work about many tasks that goes on by itself, pauses it and stops it.
+    Activities(activities::Activities),
     /// Sums what calls used and are estimated to cost, by route, model or day.
     Usage(usage::Usage),
     /// Shows who may use the server, and changes what they may do.
@@ -135,6 +149,12 @@ enum Command {
     Audit(audit::Audit),
     /// Says what this server is called, and in which colour it is shown.
     Environment(environment::Environment),
+    /// Shows how alerts stand, tries and mutes them.
+    Alerts(alerts::Alerts),
+    /// Shows which models are in use, and which of those go.
+    Models(models::Models),
+    /// Keeps keys and other secrets sealed in the store, and changes the key that seals them.
+    Secrets(secrets::SecretsVerb),
     /// Shows the prices that costs are estimated by.
     Prices(prices::PricesVerb),
     /// Deletes old tasks, as routes and incoming say what is kept.
@@ -195,6 +215,7 @@ impl Command {
 /// What every verb gets.
 pub(crate) struct Context {
     pub(crate) printer: Printer,
+    pub(crate) keys: Arc<Keys>,
     /// What was said of late, where it is kept: by `serve`.
     pub(crate) logs: Arc<Logs>,
     log_format: LogFormat,
@@ -231,6 +252,14 @@ impl From<StoreError> for Failure {
 }
 
 impl Context {
+    /// A remark about how it goes; where programs read the log, it is a part of that.
+    pub(crate) fn remark(&self, text: &str) {
+        match self.log_format {
+            LogFormat::Text => self.printer.say(text),
+            LogFormat::Json => tracing::info!("{text}"),
+        }
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(settings::default_data)
@@ -287,6 +316,11 @@ impl Context {
         }
     }
 
+    /// Values for definitions, with the secrets of this store.
+    pub(crate) fn environment(&self, store: &Arc<dyn Store>) -> Environment {
+        Environment::of(store.clone(), self.keys.clone())
+    }
+
     /// Opens the store for reading, also beside a running engine.
     pub(crate) async fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
         self.refuse_server()?;
@@ -309,8 +343,10 @@ fn open_sqlite(folder: &std::path::Path) -> Result<SqliteStore, StoreError> {
 
 /// Runs a command and says how it ended.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    let data = cli.data.clone().unwrap_or_else(settings::default_data);
     let context = Context {
         printer: Printer::new(cli.json, cli.no_color),
+        keys: Arc::new(Keys::new(cli.key_file.as_deref(), &data)),
         logs: Arc::default(),
         log_format: cli.log_format,
         data: cli.data,
@@ -360,7 +396,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 /// An operation may be missing because of what was imported.
 fn say_import(context: &Context, problems: &[Problem]) {
-    if problems.iter().any(|problem| problem.code == "entity_unknown")
+    if context.server.is_none()
+        && problems.iter().any(|problem| problem.code == "entity_unknown")
         && let Ok(imports) = Imports::read(&context.data())
         && let Some(import) = imports.current()
     {
@@ -405,11 +442,15 @@ fn in_runtime(context: &Context, verb: Command) -> Ended {
             Command::Webhooks(verb) => verb.run(context).await,
             Command::Storages(verb) => verb.run(context).await,
             Command::Tasks(verb) => verb.run(context).await,
+            Command::Activities(verb) => verb.run(context).await,
             Command::Usage(verb) => verb.run(context).await,
             Command::People(verb) => verb.run(context).await,
             Command::Tokens(verb) => verb.run(context).await,
             Command::Audit(verb) => verb.run(context).await,
             Command::Environment(verb) => verb.run(context).await,
+            Command::Alerts(verb) => verb.run(context).await,
+            Command::Models(verb) => verb.run(context).await,
+            Command::Secrets(verb) => verb.run(context).await,
             Command::Prune(verb) => verb.run(context).await,
             Command::Backup(verb) => verb.run(context).await,
             Command::Restore(verb) => verb.run(context).await,

@@ -167,7 +167,7 @@ impl People {
                 show_link(context, url.as_deref().unwrap_or(server.url()), &made.path);
             }
             Verb::RemoveFactor { name } => {
-                server.send::<()>("DELETE", &["people", &name, "factor"], None).await?;
+                server.delete(&["people", &name, "factor"], &[]).await?;
                 context.printer.say(FACTOR_REMOVED);
             }
         }

@@ -2,11 +2,12 @@
 
 use super::summary::Summary;
 use super::{Context, Ended, Failure, prices, run_at};
+use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::parts;
 use crate::print::Printer;
 use crate::progress::Progress;
-use crate::settings::{self, Environment};
+use crate::settings;
 use clap::Args;
 use connectors::mistral::prices::Prices;
 use engine::clock::{Clock, SystemClock};
@@ -48,7 +49,9 @@ impl Run {
         let prices = prices::in_use(&context.data())?;
         let (store, ours) = context.writing_store().await?;
         let options = RunOptions { limit: self.limit, again: self.again, trigger: "cli".to_owned() };
-        let job = Job { name: &self.name, options, wait: self.wait, variables: Environment::default(), prices };
+        context.keys.check(store.as_ref()).await.map_err(|problem| Failure::refused(vec![problem]))?;
+        let variables = context.environment(&store);
+        let job = Job { name: &self.name, options, wait: self.wait, variables, prices };
         let summary = match ours {
             true => job.run(store, &context.printer).await?,
             false => job.watch(store, &context.printer).await?,

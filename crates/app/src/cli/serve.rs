@@ -3,10 +3,11 @@
 use super::file_roots::FileRoots;
 use super::run::interrupted;
 use super::{Context, Ended, Failure, prices};
+use crate::activities::Worker;
 use crate::exit::Exit;
 use crate::parts;
 use crate::server::{self, Door, Hosts, Hub, Limits, Proxies, Reception, Requests, Room, control, host_name};
-use crate::settings::{self, Environment};
+use crate::settings;
 use crate::sign_in::SigningIn;
 use crate::token;
 use clap::Args;
@@ -82,13 +83,14 @@ impl Serve {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         let prices = prices::in_use(&context.data())?;
         let store = context.own_store().await?;
+        context.keys.check(store.as_ref()).await.map_err(|problem| Failure::refused(vec![problem]))?;
         prices::agree(store.as_ref(), &prices).await?;
         let parts = Parts {
             store: store.clone(),
             registry: parts::registry(prices),
             clock: settings::clock_of(&store).await?,
             random: Arc::new(Seeded::from_process()),
-            variables: Arc::new(Environment::default()),
+            variables: Arc::new(context.environment(&store)),
             standing: Arc::new(Standing::default()),
         };
         if self.once { self.once(context, parts).await } else { self.serve(context, parts).await }
@@ -131,6 +133,7 @@ impl Serve {
             standing: parts.standing.clone(),
             status: status.clone(),
             parts: parts.clone(),
+            keys: context.keys.clone(),
             turns: Arc::default(),
             choices: Arc::default(),
             file_roots: self.file_roots.made(context)?,
@@ -168,6 +171,8 @@ impl Serve {
             let inside = Reception { room, ..reception(control::router(shared.clone()), Arc::default()) };
             serving.spawn(server::listen(server::Listener::Unix(socket), inside));
         }
+        let worker = Worker::new(parts.store.clone(), parts.clock.clone(), parts.standing.clone(), worker_name()?);
+        let activities = tokio::spawn(worker.run(stopping.clone()));
         let grace = Duration::from_millis(u64::try_from(self.grace.0).unwrap_or(0));
         let runner = Runner::new(parts, RunnerOptions { stop: stopping, grace, status: say });
         let running = tokio::spawn(runner.run());
@@ -178,6 +183,8 @@ impl Serve {
             () = stop_on_signal(context, &stop) => return Ok(Exit::Stopped),
         };
         close.send_replace(true);
+        stop.send_replace(true);
+        let _ = activities.await;
         while serving.join_next().await.is_some() {}
         match ended {
             Ok(ended) => ended.map_err(Failure::refused)?,
@@ -217,6 +224,14 @@ impl Serve {
             }
         }
     }
+}
+
+/// What tells this process from all others that work on activities.
+fn worker_name() -> Result<String, Failure> {
+    let mut bits = [0; 8];
+    getrandom::fill(&mut bits)
+        .map_err(|error| Failure::new(Exit::Trouble, Problem::new("no_random", error.to_string())))?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bits)))
 }
 
 fn make_private(path: &Path) -> std::io::Result<()> {
@@ -261,7 +276,7 @@ async fn announce(context: &Context, places: &[Door], setup: Option<String>, mut
         }
         context.printer.data(&said.to_string());
     } else {
-        places.iter().for_each(|place| context.printer.say(&format!("serving on {place}")));
+        places.iter().for_each(|place| context.remark(&format!("serving on {place}")));
         if let (Some(path), Some(place)) = (setup, places.first()) {
             context.printer.say(&format!("to make the first administrator, open {place}{path}"));
         }
@@ -271,7 +286,7 @@ async fn announce(context: &Context, places: &[Door], setup: Option<String>, mut
 /// The first signal stops politely; the second one ends at once.
 async fn stop_on_signal(context: &Context, stop: &watch::Sender<bool>) {
     interrupted().await;
-    context.printer.say("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
+    context.remark("stopping: calls under way are awaited, nothing new is begun (once more to stop at once)");
     stop.send_replace(true);
     interrupted().await;
 }

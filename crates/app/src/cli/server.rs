@@ -134,10 +134,13 @@ impl Server {
         body: Option<&Value>,
     ) -> Result<T, Failure> {
         let answer = self.ask(method, path, &[], body).await?;
-        if answer.body.is_empty() && answer.status == 204 {
-            return serde_json::from_value(Value::Null).map_err(|_| self.strange(answer.status));
-        }
         self.read(&answer)
+    }
+
+    /// Deletes something.
+    pub(super) async fn delete(&self, path: &[&str], query: Query<'_>) -> Result<(), Failure> {
+        let answer = self.ask("DELETE", path, query, None).await?;
+        if answer.status == 204 { Ok(()) } else { Err(self.strange(answer.status)) }
     }
 
     fn read<T: DeserializeOwned>(&self, answer: &HttpAnswer) -> Result<T, Failure> {

@@ -90,7 +90,7 @@ impl Tokens {
             }
             Verb::Delete { id } => {
                 match server {
-                    Some(server) => server.send::<()>("DELETE", &["tokens", &id.to_string()], None).await?,
+                    Some(server) => server.delete(&["tokens", &id.to_string()], &[]).await?,
                     None => delete(context, id).await?,
                 }
                 context.printer.say("it counts no more");

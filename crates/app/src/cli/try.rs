@@ -7,9 +7,10 @@ use crate::exit::Exit;
 use crate::parts;
 use crate::print::short;
 use crate::server::Trace as Shown;
-use crate::settings::{self, Environment};
+use crate::settings;
 use clap::{Args, ValueEnum};
-use engine::definitions::from_stored;
+use engine::definitions::variables::Variables as _;
+use engine::definitions::{from_stored, used_secrets};
 use engine::random::Seeded;
 use engine::trace::{Input, MOST, Subject, trace};
 use engine::{Parts, Standing};
@@ -78,7 +79,10 @@ impl Try {
     async fn trace(self, context: &Context) -> Result<Value, Failure> {
         let prices = prices::in_use(&context.data())?;
         let store = context.read_store().await?;
-        let definitions = from_stored(&store.definitions().await?.1).map_err(Failure::refused)?;
+        let (_, stored) = store.definitions().await?;
+        let definitions = from_stored(&stored).map_err(Failure::refused)?;
+        let variables = context.environment(&store);
+        variables.refresh(&used_secrets(&stored).into_keys().collect()).await.map_err(Failure::refused)?;
         let input = self.input(store.as_ref()).await?;
         let subject = match self.kind {
             Tried::Incoming => Subject::Incoming(self.name),
@@ -90,7 +94,7 @@ impl Try {
             store,
             registry: parts::registry(prices),
             random: Arc::new(Seeded::from_process()),
-            variables: Arc::new(Environment::default()),
+            variables: Arc::new(variables),
             standing: Arc::new(Standing::default()),
         };
         let most = usize::try_from(self.limit).unwrap_or(MOST);

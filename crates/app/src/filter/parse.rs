@@ -66,7 +66,9 @@ impl Reader<'_> {
         let first = self.piece(&[':'])?;
         if self.peek() != Some(':') || first.is_quoted {
             if first.text.is_empty() {
-                return Err(wrong(at, "there is nothing to look for").hint("write a word, or a key and a value: status:failed"));
+                return Err(
+                    wrong(at, "there is nothing to look for").hint("write a word, or a key and a value: status:failed")
+                );
             }
             words.push(Word { is_not, is: Is::Text(first.text), at });
             return Ok(());
@@ -151,7 +153,11 @@ impl Key {
             let problem = wrong(piece.at, format!("there is no key \"{}\"", piece.text.escape_debug()));
             let near = suggest::nearest(&piece.text, known()).map(|near| format!("did you mean {near}:? "));
             let text = "text with a colon in it stands between quotation marks";
-            return Err(problem.hint(format!("{}keys are {}; {text}", near.unwrap_or_default(), known().collect::<Vec<_>>().join(", "))));
+            return Err(problem.hint(format!(
+                "{}keys are {}; {text}",
+                near.unwrap_or_default(),
+                known().collect::<Vec<_>>().join(", ")
+            )));
         };
         if name == "data" && (path.is_empty() || path.len() > DEEPEST || path.iter().any(String::is_empty)) {
             return Err(wrong(piece.at, "data has no path").hint("write data.order.id:1234"));

@@ -23,9 +23,15 @@ pub(crate) struct Wanted {
 }
 
 impl Names {
-    pub(crate) async fn of(store: &dyn Store) -> Result<Self, StoreError> {
+    /// What a filter needs to know: definitions only where it names something of theirs.
+    pub(crate) async fn of(store: &dyn Store, filter: &Filter) -> Result<Self, StoreError> {
         let lanes = store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect();
-        Ok(Self { lanes, definitions: store.definitions().await?.1 })
+        let names = |word: &Word| matches!(word.is, Is::Route(_) | Is::Incoming(_) | Is::Operation(_) | Is::Client(_));
+        let definitions = match filter.words.iter().any(names) {
+            true => store.definitions().await?.1,
+            false => Vec::new(),
+        };
+        Ok(Self { lanes, definitions })
     }
 
     #[cfg(test)]
@@ -136,12 +142,11 @@ pub(crate) fn resolve(
     }
     search.all = groups.into_iter().map(|(_, condition)| condition).collect();
     match looks_into_data {
-        Some(at) if search.since.is_none() && search.until.is_none() => Err(Problem::new(
-            "filter_needs_time",
-            "text and data are looked for within a span of time",
-        )
-        .at(format!("filter[{at}]"))
-        .hint("add since and until, or created:>2026-11-01, or age:<1d")),
+        Some(at) if search.since.is_none() && search.until.is_none() => {
+            Err(Problem::new("filter_needs_time", "text and data are looked for within a span of time")
+                .at(format!("filter[{at}]"))
+                .hint("add since and until, or created:>2026-11-01, or age:<1d"))
+        }
         at => Ok(Wanted { search, looks_into_data: at.is_some() }),
     }
 }
@@ -217,12 +222,7 @@ fn conditions(word: &Word, names: &Names, now: Millis) -> Result<Vec<Condition>,
 }
 
 /// A comparison with a day or a moment.
-fn timed(
-    word: &Word,
-    test: fn(Compare, Millis) -> Test,
-    compare: Compare,
-    times: super::Times,
-) -> Vec<Condition> {
+fn timed(word: &Word, test: fn(Compare, Millis) -> Test, compare: Compare, times: super::Times) -> Vec<Condition> {
     let (single, at) = times.compared(compare);
     let condition = |is_not, any| Condition { is_not, any };
     match (compare, word.is_not) {

@@ -144,7 +144,10 @@ fn words_of_one_key_are_one_condition() {
     let one = |any: Vec<Test>| Condition { is_not: false, any };
     let lane = |id| Test::Lane(LaneId(id));
     let cases: Vec<(&str, Vec<Condition>)> = vec![
-        ("status:failed status:unknown", vec![one(vec![Test::State(TaskState::Failed), Test::State(TaskState::Unknown)])]),
+        (
+            "status:failed status:unknown",
+            vec![one(vec![Test::State(TaskState::Failed), Test::State(TaskState::Unknown)])],
+        ),
         ("route:describe,read run:1", vec![one(vec![lane(2), lane(3)]), one(vec![Test::Run(model::RunId(1))])]),
         ("route:gone", vec![one(vec![lane(4)])]),
         ("route:idle", vec![one(vec![])]),
@@ -160,7 +163,10 @@ fn words_of_one_key_are_one_condition() {
         ),
         (
             "-status:finished,skipped",
-            vec![Condition { is_not: true, any: vec![Test::State(TaskState::Finished), Test::State(TaskState::Skipped)] }],
+            vec![Condition {
+                is_not: true,
+                any: vec![Test::State(TaskState::Finished), Test::State(TaskState::Skipped)],
+            }],
         ),
     ];
     for (text, expected) in cases {

@@ -4,6 +4,7 @@ use super::HeldStore;
 use crate::server::control::Ask;
 use async_trait::async_trait;
 use model::Millis;
+use store::seal::Sealed;
 use store::{
     AuditEntry, Credentials, LinkUse, NewLink, NewSession, Session, Settings, SignIn, SignedIn, StoreError, WaysIn,
 };
@@ -54,7 +55,7 @@ impl SignIn for HeldStore {
         self.ask(Ask::EndSession { id, audit }).await
     }
 
-    async fn offer_factor(&self, name: String, sealed: Vec<u8>) -> Result<bool, StoreError> {
+    async fn offer_factor(&self, name: String, sealed: Sealed) -> Result<bool, StoreError> {
         self.reading.offer_factor(name, sealed).await
     }
 

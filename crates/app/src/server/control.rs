@@ -2,7 +2,12 @@
 //!
 //! Whoever may open the folder may use it: both are for its owner alone.
 
+mod alerts;
+
+pub(crate) use alerts::AlertAsk;
+
 use super::Shared;
+use crate::keys::Change;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -11,9 +16,10 @@ use model::{Millis, Problem, TaskId, TaskKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use store::seal::KeyId;
 use store::{
-    AuditEntry, Decided, Declared, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, Person, Phase, Revise, Store,
-    StoreError,
+    AuditEntry, Decided, Declared, EntryWrite, LaneId, NewAccessToken, NewLink, NewRun, NewSecret, Person, Phase,
+    Revise, StoreError,
 };
 
 /// Where the socket is.
@@ -44,12 +50,30 @@ pub(crate) enum Ask {
     AddAccessToken { new: NewAccessToken, audit: AuditEntry },
     DeleteAccessToken { id: i64, audit: AuditEntry },
     Record { entries: Vec<AuditEntry> },
+    Alerts { asked: AlertAsk },
     TurnActivity { id: i64, to: Phase, audit: AuditEntry },
     SetPassword { name: String, hash: String, audit: AuditEntry },
     AddLink { link: NewLink, audit: AuditEntry },
     EndSession { id: i64, audit: AuditEntry },
     RemoveFactor { name: String, audit: AuditEntry },
     SetSetting { name: String, value: String, audit: AuditEntry },
+    WriteSecret { new: NewSecret, audit: AuditEntry },
+    DeleteSecret { name: String, audit: AuditEntry },
+    Reseal { from: KeyId, to: KeyId, audit: AuditEntry },
+}
+
+impl Ask {
+    /// Whether what runs is to be compiled anew.
+    fn changes_definitions(&self) -> bool {
+        matches!(
+            self,
+            Self::Revise(_)
+                | Self::Declare { .. }
+                | Self::WriteSecret { .. }
+                | Self::DeleteSecret { .. }
+                | Self::Reseal { .. }
+        )
+    }
 }
 
 /// What is answered: the value, or why not.
@@ -74,12 +98,12 @@ pub(crate) fn router(shared: Shared) -> Router {
 }
 
 async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCode, Json<Told>) {
-    let definitions = matches!(ask, Ask::Revise(_) | Ask::Declare { .. });
+    let definitions = ask.changes_definitions();
     let changed = match &ask {
         Ask::Decide { tasks, .. } | Ask::DeleteEnded { tasks } => tasks.clone(),
         _ => Vec::new(),
     };
-    let told = match carry_out(shared.store.as_ref(), ask).await {
+    let told = match carry_out(&shared, ask).await {
         Ok(value) => Told::Value(value),
         Err(StoreError::Conflict { expected, present }) => Told::Conflict { expected, present },
         Err(error) => Told::Problem(error.problem()),
@@ -91,7 +115,8 @@ async fn answer(State(shared): State<Shared>, Json(ask): Json<Ask>) -> (StatusCo
     (StatusCode::OK, Json(told))
 }
 
-async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
+async fn carry_out(shared: &Shared, ask: Ask) -> Result<Value, StoreError> {
+    let store = shared.store.as_ref();
     Ok(match ask {
         Ask::Decide { tasks, decided } => {
             let results = store.decide(tasks, decided).await?;
@@ -115,6 +140,13 @@ async fn carry_out(store: &dyn Store, ask: Ask) -> Result<Value, StoreError> {
         Ask::AddAccessToken { new, audit } => json!(store.add_access_token(new, audit).await?),
         Ask::DeleteAccessToken { id, audit } => json!(store.delete_access_token(id, audit).await?),
         Ask::Record { entries } => json!(store.record(entries).await?),
+        Ask::Alerts { asked } => alerts::carry_out(store, asked).await?,
+        Ask::WriteSecret { new, audit } => json!(store.write_secret(new, audit).await?),
+        Ask::DeleteSecret { name, audit } => json!(store.delete_secret(name, audit).await?),
+        Ask::Reseal { from, to, audit } => {
+            let Change { from, to } = shared.keys.both(from, to).await.map_err(StoreError::Refused)?;
+            json!(store.reseal(from, to, audit).await?)
+        }
         Ask::TurnActivity { id, to, audit } => json!(store.turn_activity(id, to, audit).await?),
         Ask::SetPassword { name, hash, audit } => json!(store.set_password(name, hash, audit).await?),
         Ask::AddLink { link, audit } => json!(store.add_link(link, audit).await?),

@@ -11,6 +11,7 @@ mod metrics;
 mod webhooks;
 
 // FACTOR use crate::keys::Keys;
+use crate::keys::Keys;
 use crate::logs::Logs;
 use crate::sign_in::SigningIn;
 use axum::Router;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use store::Store;
 use tokio::sync::watch;
 
-pub(crate) use api::{Deed, Lists, Person, Token, Trace, Turns, document, rights, schema};
+pub(crate) use api::{Activity, Deed, Lists, Person, Token, Trace, Turns, document, rights, schema};
 pub(crate) use events::Hub;
 pub(crate) use hosts::{Hosts, host_name};
 pub(crate) use listen::{Door, Limits, Listener, Proxies, Reception, Room, listen, may_open};
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Status>,
     /// What an engine is made of, to begin runs.
     pub(crate) parts: Parts,
+    /// The key that the store is sealed with.
+    pub(crate) keys: Arc<Keys>,
     /// Who calls which route.
     pub(crate) turns: Arc<Turns>,
     /// What can be chosen, as it was lately.

@@ -397,7 +397,7 @@ fn only_declared_variables_can_be_named() {
     let (status, outside) = desk.put(
         "/definitions/incoming/y",
         &[("if-none-match", "*")],
-        &json!({ "definition": { "subscriber": { "type": "file", "path": "${PATH}" } } }),
+        &json!({ "definition": { "subscriber": { "type": "file", "path": "${PATH}", "format": "jsonl" } } }),
     );
     assert_eq!((status, codes(&outside)), (422, vec![json!("path_outside")]), "{outside}");
     for wrong in [

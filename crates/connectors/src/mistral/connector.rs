@@ -2,11 +2,12 @@
 
 use super::catalogue::catalogue;
 use super::custom::{self, CustomOperation};
+use super::models;
 use super::operation::EntryOperation;
 use super::prices::Prices;
 use crate::openapi::catalogue::{Entry, Method};
 use model::schema::dotted;
-use model::{Component, Connector, Effect, Operation, Problem, Request, Side, suggest};
+use model::{Component, Connector, Effect, ModelCard, Operation, Problem, Request, Side, suggest};
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
 
@@ -111,6 +112,15 @@ impl Connector for Mistral {
             return Ok(Arc::new(CustomOperation::new(self.open(entry))));
         }
         Ok(self.open(entry))
+    }
+
+    fn models(&self) -> Option<Arc<dyn Operation>> {
+        let entry = catalogue().by_signature(Method::Get, "/v1/models")?;
+        Some(self.open(entry))
+    }
+
+    fn model_cards(&self, answer: &Value) -> Vec<ModelCard> {
+        models::cards(answer)
     }
 }
 

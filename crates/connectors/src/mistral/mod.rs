@@ -5,6 +5,7 @@ mod chunks;
 mod connector;
 mod custom;
 mod mistakes;
+mod models;
 mod operation;
 pub mod prices;
 pub mod refusal;

@@ -3,6 +3,7 @@
 //!
 //! Asked of what changes alone. What stands in the store already was allowed by whoever put it there, and stays.
 
+use super::alerts;
 use super::keys;
 use super::kind::Kind;
 use super::place::naive;
@@ -56,8 +57,9 @@ impl Allowed<'_> {
         let mut problems = Vec::new();
         let paths = shape::paths(kind, value, registry);
         let base_uri = (kind == Kind::HttpClients).then_some("base_uri");
-        let settings =
-            keys::places(kind).iter().copied().chain(base_uri).map(str::to_owned).chain(paths.iter().cloned());
+        let of_alert = if kind == Kind::Alerts { alerts::settings(value) } else { Vec::new() };
+        let settings = keys::places(kind, value).into_iter().chain(base_uri.map(str::to_owned));
+        let settings = settings.chain(of_alert).chain(paths.iter().cloned());
         for place in settings {
             let Some(text) = value.pointer(&naive(&place)).and_then(Value::as_str) else { continue };
             if before.pointer(&naive(&place)).and_then(Value::as_str) == Some(text) {

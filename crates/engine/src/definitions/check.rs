@@ -1,5 +1,6 @@
 //! Checks definitions as a whole: those of the files together with those that are stored and stay.
 
+use super::alerts;
 use super::draft::{Draft, Origin};
 use super::kind::Kind;
 use super::parts;
@@ -104,6 +105,7 @@ fn deserialise<'a>(values: impl Iterator<Item = (Kind, &'a str, &'a Value)>) -> 
             Kind::Routes => insert(&mut definitions.routes, name, value),
             Kind::Schedules => insert(&mut definitions.schedules, name, value),
             Kind::Storages => insert(&mut definitions.storages, name, value),
+            Kind::Alerts => insert(&mut definitions.alerts, name, value),
         };
         problems.extend(read.err().map(|error| unreadable(&place, &error)));
     }
@@ -134,6 +136,7 @@ fn part_problems<'a>(kind: Kind, value: &'a Value, named: &Named<'a>, registry: 
         Kind::Routes => order_problem(value).into_iter().collect(),
         Kind::Schedules => return times_problems(value),
         Kind::Storages => return Vec::new(),
+        Kind::Alerts => return alerts::problems(value),
     };
     problems.extend(parts::within("transformers", parts::transformers(value.get("transformers"), registry)));
     problems

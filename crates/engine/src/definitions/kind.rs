@@ -19,15 +19,24 @@ pub enum Kind {
     Schedules,
     /// Tables that transformers remember things in.
     Storages,
+    /// What is worth telling somebody, and whom.
+    Alerts,
 }
 
 /// Kinds that are named in the documentation of later versions: known words, not slips.
-const LATER: [&str; 5] = ["transformers", "schemas", "variables", "webhooks", "alerts"];
+const LATER: [&str; 4] = ["transformers", "schemas", "variables", "webhooks"];
 
 impl Kind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 6] =
-        [Self::HttpClients, Self::Incoming, Self::Outgoing, Self::Routes, Self::Schedules, Self::Storages];
+    pub const ALL: [Self; 7] = [
+        Self::HttpClients,
+        Self::Incoming,
+        Self::Outgoing,
+        Self::Routes,
+        Self::Schedules,
+        Self::Storages,
+        Self::Alerts,
+    ];
 
     /// The word used in YAML, tables and API.
     #[must_use]
@@ -39,6 +48,7 @@ impl Kind {
             Self::Routes => "routes",
             Self::Schedules => "schedules",
             Self::Storages => "storages",
+            Self::Alerts => "alerts",
         }
     }
 
@@ -58,6 +68,7 @@ impl Kind {
             Self::Routes => "route",
             Self::Schedules => "schedule",
             Self::Storages => "storage",
+            Self::Alerts => "alert",
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`Draft::read`] keeps the lines, [`check`] says all that is wrong at once, [`plan`] says what would change, and
 //! [`export`] writes what is stored so that reading it again changes nothing.
 
+mod alerts;
 mod allowed;
 pub mod builtin;
 mod check;
@@ -15,6 +16,7 @@ mod parts;
 mod place;
 mod plan;
 mod references;
+mod secrets;
 mod shape;
 mod uses;
 pub mod variables;
@@ -28,5 +30,7 @@ pub use keys::{KEY_MASK, masked};
 pub use kind::Kind;
 pub use place::{Place, locate};
 pub use plan::{Changed, Difference, Name, Plan, compare, plan, plan_deletion};
+pub use secrets::{Reach, reached, used_secrets};
 pub use shape::MAX_NAME;
+pub(crate) use shape::texts;
 pub use uses::{needed, used_by, uses};

@@ -3,12 +3,13 @@
 use super::check::check;
 use super::draft::Draft;
 use super::kind::Kind;
+use super::secrets::used_secrets;
 use super::{keys, place};
 use model::definition::Definitions;
 use model::{Problem, Registry};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use store::{DefinitionChange, StoredDefinition};
 
@@ -232,6 +233,19 @@ fn one(place: String, from: Option<&Value>, to: Option<&Value>, found: &mut Vec<
 }
 
 impl Plan {
+    /// The secrets that the definitions as they will be refer to.
+    #[must_use]
+    pub fn secrets(&self, stored: &[StoredDefinition]) -> BTreeSet<String> {
+        let is_changed =
+            |one: &StoredDefinition| self.changes.iter().any(|it| it.kind == one.kind && it.name == one.name);
+        let mut will_be: Vec<_> = stored.iter().filter(|one| !is_changed(one)).cloned().collect();
+        will_be.extend(self.changes.iter().filter_map(|change| {
+            let (kind, name, body) = (change.kind.clone(), change.name.clone(), change.body.clone()?);
+            Some(StoredDefinition { kind, name, body, revision: 0 })
+        }));
+        used_secrets(&will_be).into_keys().collect()
+    }
+
     /// Whether applying changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

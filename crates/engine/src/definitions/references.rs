@@ -38,6 +38,7 @@ impl<'a> Named<'a> {
                 self.not_runnable(text(definition, "run")),
             ],
             Kind::Storages => Vec::new(),
+            Kind::Alerts => definition.get("when").map(|when| self.watched(when)).unwrap_or_default(),
         };
         let mut problems: Vec<Problem> = found.into_iter().flatten().collect();
         for (place, may_write) in transformers_of(kind) {
@@ -78,6 +79,25 @@ impl<'a> Named<'a> {
             _ => return None,
         };
         Some(Problem::new("incoming_not_runnable", reason).at("run").hint("schedule an incoming that fetches its data"))
+    }
+
+    /// What an alert names, and a budget of a client that has none.
+    fn watched(&self, when: &'a Value) -> Vec<Option<Problem>> {
+        let client = text(when, "client");
+        let budget = || {
+            let limits = self.get(Kind::HttpClients, client?)?.get("limits");
+            let has = |limit: &str| limits.and_then(|limits| limits.get(limit)).is_some_and(|value| !value.is_null());
+            let reason = "the HTTP client may spend any amount and be asked any number of times in a day";
+            let problem = Problem::new("budget_missing", reason).at("when.client");
+            let is_open = text(when, "type") == Some("budget") && !has("cost_per_day") && !has("calls_per_day");
+            is_open.then(|| problem.hint("set limits.cost_per_day or limits.calls_per_day of it"))
+        };
+        vec![
+            self.unknown(Kind::Routes, text(when, "route"), "when.route"),
+            self.unknown(Kind::Schedules, text(when, "schedule"), "when.schedule"),
+            self.unknown(Kind::HttpClients, client, "when.client"),
+            budget(),
+        ]
     }
 
     /// The preflight of the HTTP client that a subscriber names.
@@ -210,6 +230,6 @@ pub(super) fn transformers_of(kind: Kind) -> &'static [(&'static str, bool)] {
             ("publisher.request_transformers", false),
             ("publisher.answer_transformers", true),
         ],
-        Kind::HttpClients | Kind::Schedules | Kind::Storages => &[],
+        Kind::HttpClients | Kind::Schedules | Kind::Storages | Kind::Alerts => &[],
     }
 }

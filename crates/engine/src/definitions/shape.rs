@@ -2,11 +2,14 @@
 //!
 //! Places are relative to the definition.
 
+use super::alerts;
+use super::keys;
 use super::kind::Kind;
 use super::parts;
+use super::place::naive;
 use super::variables::{self, SECRET_FIELDS};
 use crate::exchange;
-use model::definition::{HttpClient, Incoming, Outgoing, Route, Schedule, Span, Storage};
+use model::definition::{Alert, HttpClient, Incoming, Outgoing, Route, Schedule, Span, Storage};
 use model::request::kind_of;
 use model::schema::Checker;
 use model::{Problem, Registry};
@@ -58,6 +61,7 @@ fn schema(kind: Kind) -> Value {
         Kind::Routes => schemars::schema_for!(Route),
         Kind::Schedules => schemars::schema_for!(Schedule),
         Kind::Storages => schemars::schema_for!(Storage),
+        Kind::Alerts => schemars::schema_for!(Alert),
     }
     .to_value()
 }
@@ -76,37 +80,37 @@ fn bad_name(name: &str) -> Option<Problem> {
 /// The settings: references that can be read, secrets only where they may stand, a base URI that is one.
 fn settings(kind: Kind, definition: &Value, registry: &Registry) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for place in paths(kind, definition, registry) {
-        if let Some(text) = definition.pointer(&format!("/{}", place.replace('.', "/"))).and_then(Value::as_str) {
+    let of_alert = if kind == Kind::Alerts { alerts::settings(definition) } else { Vec::new() };
+    for place in paths(kind, definition, registry).into_iter().chain(of_alert) {
+        if let Some(text) = definition.pointer(&naive(&place)).and_then(Value::as_str) {
             problems.extend(variables::pieces(text).err().map(|problem| problem.at(place)));
         }
     }
     if kind == Kind::HttpClients {
         problems.extend(bad_client(definition));
-        for field in SECRET_FIELDS {
-            if let Some(text) = definition.get(field).and_then(Value::as_str) {
-                problems.extend(key_problem(text).map(|problem| problem.at(field)));
-            }
+    }
+    let secrets = secret_places(kind, definition);
+    for place in &secrets {
+        if let Some(text) = definition.pointer(&naive(place)).and_then(Value::as_str) {
+            problems.extend(key_problem(text).map(|problem| problem.at(place)));
         }
     }
-    let webhook = kind == Kind::Incoming
-        && definition.pointer("/subscriber/type").and_then(Value::as_str) == Some(super::builtin::WEBHOOK);
-    if webhook {
-        for field in WEBHOOK_SECRETS {
-            if let Some(text) = definition.pointer(&format!("/{}", field.replace('.', "/"))).and_then(Value::as_str) {
-                problems.extend(key_problem(text).map(|problem| problem.at(field)));
-            }
-        }
-    }
-    let is_secret = |place: &str| {
-        kind == Kind::HttpClients && SECRET_FIELDS.contains(&place) || webhook && WEBHOOK_SECRETS.contains(&place)
-    };
     texts("", definition, &mut |place, text| {
-        if !is_secret(place) {
+        if !secrets.iter().any(|secret| secret == place) {
             problems.extend(variables::secret_in(text).map(|name| variables::misplaced(name).at(place)));
         }
     });
     problems
+}
+
+/// Places of a definition that are secret: the only ones in which `${secret:NAME}` may stand.
+fn secret_places(kind: Kind, definition: &Value) -> Vec<String> {
+    let subscriber = || definition.pointer("/subscriber/type").and_then(Value::as_str);
+    // What another subscriber calls a token is none of ours.
+    match kind {
+        Kind::Incoming if subscriber() != Some(super::builtin::WEBHOOK) => Vec::new(),
+        _ => keys::places(kind, definition),
+    }
 }
 
 /// Places of the options of a definition's part that are file paths.
@@ -114,7 +118,7 @@ pub(super) fn paths(kind: Kind, definition: &Value, registry: &Registry) -> Vec<
     let (part, names): (_, fn(&Registry, &str) -> &'static [&'static str]) = match kind {
         Kind::Incoming => ("subscriber", parts::subscriber_paths),
         Kind::Outgoing => ("publisher", parts::publisher_paths),
-        Kind::HttpClients | Kind::Routes | Kind::Schedules | Kind::Storages => return Vec::new(),
+        Kind::HttpClients | Kind::Routes | Kind::Schedules | Kind::Storages | Kind::Alerts => return Vec::new(),
     };
     let chosen = definition.get(part).and_then(|part| part.get("type")).and_then(Value::as_str).unwrap_or_default();
     names(registry, chosen).iter().map(|name| format!("{part}.{name}")).collect()
@@ -168,6 +172,7 @@ fn bad_spans(kind: Kind, definition: &Value) -> Vec<Problem> {
         Kind::Routes => &["retry.first", "retry.max", "delay", "deadline"],
         Kind::Schedules => &["jitter"],
         Kind::Storages => &["ttl"],
+        Kind::Alerts => &["repeat", "group_for", "when.within", "when.longer_than"],
         Kind::Outgoing => return Vec::new(),
     };
     let mut problems = Vec::new();
@@ -186,7 +191,7 @@ fn bad_spans(kind: Kind, definition: &Value) -> Vec<Problem> {
 }
 
 /// Visits every text in a value with its place.
-fn texts<'a>(place: &str, value: &'a Value, visit: &mut impl FnMut(&str, &'a str)) {
+pub(crate) fn texts<'a>(place: &str, value: &'a Value, visit: &mut impl FnMut(&str, &'a str)) {
     match value {
         Value::String(text) => visit(place, text),
         Value::Array(items) => {

@@ -30,6 +30,11 @@ pub fn uses(kind: Kind, definition: &Value, registry: &Registry) -> BTreeSet<Nam
             found.extend(named(Kind::Outgoing, text("/outgoing")));
         }
         Kind::Schedules => found.extend(named(Kind::Incoming, text("/run"))),
+        Kind::Alerts => {
+            found.extend(named(Kind::Routes, text("/when/route")));
+            found.extend(named(Kind::Schedules, text("/when/schedule")));
+            found.extend(named(Kind::HttpClients, text("/when/client")));
+        }
     }
     for (place, _) in transformers_of(kind) {
         let parts = definition.pointer(&super::place::naive(place)).and_then(Value::as_array);

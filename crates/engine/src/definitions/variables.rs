@@ -6,10 +6,12 @@
 use super::builtin::WEBHOOK;
 use super::kind::Kind;
 use super::parts;
-use model::definition::{Definitions, Part};
+use async_trait::async_trait;
+use model::definition::{Definitions, Part, Target};
 use model::{Problem, Registry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use store::Declared;
 
 /// The members of an HTTP client that are secret: the only ones in which `${secret:NAME}` may stand.
@@ -18,7 +20,16 @@ pub const SECRET_FIELDS: [&str; 3] = ["api_key", "admin_key", "user_key"];
 const SECRET: &str = "secret:";
 
 /// Where `${NAME}` and `${secret:NAME}` get their values.
+#[async_trait]
 pub trait Variables: Send + Sync {
+    /// Fetches the secrets that definitions use from where they are kept, before they are asked for: a store, a file, a
+    /// command. Called again when any of them may have changed; where it fails, the values are those from before.
+    ///
+    /// # Errors
+    /// What keeps them from being fetched. A secret that is nowhere is no error here: [`resolve_secret`] says so.
+    async fn refresh(&self, _secrets: &BTreeSet<String>) -> Result<(), Vec<Problem>> {
+        Ok(())
+    }
     /// The value of a variable.
     fn variable(&self, name: &str) -> Option<String>;
     /// The value of a secret.
@@ -94,6 +105,21 @@ fn webhook_secrets(name: &str, part: &Part, variables: &dyn Variables) -> Vec<Pr
     ["signing_secret", "token"].into_iter().filter_map(unset).collect()
 }
 
+fn alert_settings(target: &Target, variables: &dyn Variables) -> Vec<Problem> {
+    let plain = |field: &str, text: &str| resolve(text, variables).err().map(|problem| problem.at(field));
+    let secret = |field: &str, text: Option<&String>| {
+        text.and_then(|text| resolve_secret(text, variables).err()).map(|problem| problem.at(field))
+    };
+    let found = match target {
+        Target::Webhook { url, signing_secret, .. } => {
+            [plain("url", url), secret("signing_secret", signing_secret.as_ref())]
+        }
+        Target::Email { smtp, password, .. } => [plain("smtp", smtp), secret("password", password.as_ref())],
+        Target::Slack { url, .. } => [secret("url", Some(url)), None],
+    };
+    found.into_iter().flatten().collect()
+}
+
 /// Every variable and secret that the definitions use and that has no value here.
 #[must_use]
 pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn Variables) -> Vec<Problem> {
@@ -123,6 +149,13 @@ pub fn missing(definitions: &Definitions, registry: &Registry, variables: &dyn V
     }
     let webhooks = definitions.incoming.iter().filter(|(_, incoming)| incoming.subscriber.kind == WEBHOOK);
     problems.extend(webhooks.flat_map(|(name, incoming)| webhook_secrets(name, &incoming.subscriber, variables)));
+    for (name, alert) in &definitions.alerts {
+        let found = alert.send.iter().enumerate().flat_map(|(at, target)| {
+            let place = format!("{}.{name}.send[{at}]", Kind::Alerts);
+            alert_settings(target, variables).into_iter().map(move |problem| problem.within(&place))
+        });
+        problems.extend(found);
+    }
     problems
 }
 
@@ -174,11 +207,13 @@ pub(super) fn secret_in(text: &str) -> Option<&str> {
 }
 
 pub(super) fn misplaced(name: &str) -> Problem {
-    Problem::new("secret_misplaced", format!("the secret {name} cannot stand here"))
-        .hint(format!("a secret may stand only in {} of an HTTP client", SECRET_FIELDS.join(", ")))
+    Problem::new("secret_misplaced", format!("the secret {name} cannot stand here")).hint(format!(
+        "a secret may stand only in {} of an HTTP client, and in the secrets of webhooks and alerts",
+        SECRET_FIELDS.join(", ")
+    ))
 }
 
-/// Whether a variable can be called so.
+/// Whether a variable or a secret can be called so.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
@@ -191,7 +226,11 @@ fn variable(name: &str, variables: &dyn Variables) -> Result<String, Problem> {
 
 fn unset(what: &str, name: &str) -> Problem {
     let code = if what == "secret" { "secret_missing" } else { "variable_missing" };
-    Problem::new(code, format!("the {what} {name} is not set")).hint(format!("set the environment variable {name}"))
+    let hint = match what {
+        "secret" => format!("tramontane secrets set {name}, or set the environment variable {name}"),
+        _ => format!("set the environment variable {name}"),
+    };
+    Problem::new(code, format!("the {what} {name} is not set")).hint(hint)
 }
 
 fn syntax(reason: &str) -> Problem {

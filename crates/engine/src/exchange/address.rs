@@ -1,8 +1,10 @@
 //! Which addresses may be dialled: a definition must not reach into the private network unless it says so.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use url::Host;
 
 /// Whether an address lies outside the public internet: loopback, private, link-local, shared, documentation,
 /// multicast and reserved ranges, and IPv6 forms that carry such an IPv4 address (IANA special-purpose registries).
@@ -52,6 +54,26 @@ fn is_private_v6(v6: Ipv6Addr) -> bool {
     }
 }
 
+/// Whether a host is known to be private without a look-up. Names are judged when they are looked up, but for one.
+pub(crate) fn is_private_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(address) => is_private((*address).into()),
+        Host::Ipv6(address) => is_private((*address).into()),
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+    }
+}
+
+/// The public addresses of a name. What it returns is to be dialled, so that there is no second look-up that could answer
+/// differently.
+///
+/// # Errors
+/// [`PrivateAddress`] where there are none; what the look-up says.
+pub(crate) async fn public_addresses(name: &str, port: u16) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    let found = tokio::net::lookup_host((name, port)).await?;
+    let public: Vec<SocketAddr> = found.filter(|address| !is_private(address.ip())).collect();
+    if public.is_empty() { Err(PrivateAddress(name.to_owned()).into()) } else { Ok(public) }
+}
+
 /// Looks names up.
 pub(super) trait Lookup: Send + Sync + 'static {
     /// The addresses of a name.
@@ -93,7 +115,7 @@ impl<L: Lookup> Resolve for PublicOnly<L> {
 
 /// A name that leads only to private addresses.
 #[derive(Debug)]
-pub(super) struct PrivateAddress(pub(super) String);
+pub(crate) struct PrivateAddress(pub(super) String);
 
 impl std::fmt::Display for PrivateAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -101,7 +123,7 @@ impl std::fmt::Display for PrivateAddress {
     }
 }
 
-impl std::error::Error for PrivateAddress {}
+impl Error for PrivateAddress {}
 
 #[cfg(test)]
 mod tests {

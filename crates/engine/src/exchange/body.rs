@@ -1,6 +1,7 @@
 //! The body of an answer as it comes: held under a cap, or, where it is a file, kept piece by piece and never held whole.
 
 use super::form::Files;
+use super::redact::Redaction;
 use bytes::{Buf, Bytes, BytesMut};
 use model::driver::Kept;
 use std::io::{self, Read};
@@ -109,9 +110,11 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    pub(super) fn start(files: Arc<dyn Files>, cap: u64) -> Self {
+    pub(super) fn start(files: Arc<dyn Files>, cap: u64, redaction: Redaction) -> Self {
         let (pieces, coming) = mpsc::channel(WAITING);
-        let keeper = tokio::task::spawn_blocking(move || files.keep(&mut Pieces { coming, piece: Bytes::new() }));
+        let keeper = tokio::task::spawn_blocking(move || {
+            files.keep(&mut redaction.reader(Pieces { coming, piece: Bytes::new() }))
+        });
         Self { pieces, keeper, room: cap }
     }
 
@@ -196,7 +199,7 @@ mod tests {
         let table: [&[&'static [u8]]; 4] = [&[], &[b""], &[b"a"], &[b"abc", b"", b"defgh", b"i"]];
         for pieces in table {
             let disk = disk(100);
-            let mut body = Body::File(Keeping::start(disk.clone(), 100));
+            let mut body = Body::File(Keeping::start(disk.clone(), 100, Redaction::default()));
             assert_eq!(fill(&mut body, pieces).await, pieces.len());
             let (held, kept) = body.whole().await.unwrap();
             assert!(held.is_empty());
@@ -208,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn of_a_cut_file_and_of_one_too_large_nothing_is_kept() {
         let disk = disk(100);
-        let mut body = Body::File(Keeping::start(disk.clone(), 5));
+        let mut body = Body::File(Keeping::start(disk.clone(), 5, Redaction::default()));
         assert_eq!(fill(&mut body, &[&b"abc"[..], b"def"]).await, 1, "the cap is at 5");
         assert!(body.cut().await.is_empty());
         assert_eq!(*disk.kept.lock().unwrap(), None);
@@ -216,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_is_told() {
-        let mut body = Body::File(Keeping::start(disk(2), 1_000));
+        let mut body = Body::File(Keeping::start(disk(2), 1_000, Redaction::default()));
         fill(&mut body, &[&b"abc"[..]; 200]).await;
         assert!(matches!(body.whole().await, Err(StoreError::Io { .. })));
     }

@@ -1,10 +1,11 @@
 //! One remote system: its connections, credentials, time-outs and permits.
 
-use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private};
+use super::address::{Lookup, PrivateAddress, PublicOnly, System, is_private_host};
 use super::body::{Added, Body, Held, Keeping};
 use super::form::{self, FileShrank, Files, Written};
 use super::gate::Gate;
 use super::live::Page;
+use super::redact::Redaction;
 use crate::crash;
 use bytes::Bytes;
 use model::definition::{HttpClient, KeyStyle, KeyStyles};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::StoreError;
 use tokio::time::Instant;
-use url::{Host, Url};
+use url::Url;
 
 /// Idle connections are closed after this time: a server that closes them first makes outcomes unclear.
 const POOL_IDLE: Duration = Duration::from_secs(20);
@@ -89,6 +90,7 @@ pub struct Client {
     base: String,
     host: String,
     http: reqwest::Client,
+    redaction: Redaction,
     keys: Keys,
     key_styles: KeyStyles,
     first_byte: Duration,
@@ -127,6 +129,7 @@ impl Client {
             base: url.as_str().trim_end_matches('/').to_owned(),
             host: url.host_str().unwrap_or_default().to_owned(),
             http: build(definition, System)?,
+            redaction: Redaction::of(&keys),
             keys,
             key_styles: definition.key_styles,
             first_byte: span(definition.timeouts.first_byte.0),
@@ -178,6 +181,7 @@ impl Client {
     }
 
     /// Sends a request once and reads its answer under the caps. `files` has what forms name, and keeps what an answer is.
+    /// A key that the service repeats is not in what is returned.
     pub async fn exchange(
         &self,
         request: &HttpRequest,
@@ -185,7 +189,7 @@ impl Client {
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
     ) -> Exchanged {
-        self.exchange_heard(request, credential, request_id, files, &mut |_| {}).await
+        self.send(request, Some(credential), request_id, files, &mut |_| {}).await
     }
 
     /// The same; `hear` gets the pieces of the answer as they come.
@@ -193,6 +197,27 @@ impl Client {
         &self,
         request: &HttpRequest,
         credential: Credential,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
+        let mut live = self.redaction.live();
+        let hears = &mut |piece: &[u8]| live.hear(piece, hear);
+        let exchanged = self.send(request, Some(credential), request_id, files, hears).await;
+        live.end(hear);
+        self.redaction.exchanged(exchanged)
+    }
+
+    /// The same without a key, for those who ask for none.
+    pub(super) async fn exchange_openly(&self, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
+        let exchanged = self.send(request, None, None, files, &mut |_| {}).await;
+        self.redaction.exchanged(exchanged)
+    }
+
+    async fn send(
+        &self,
+        request: &HttpRequest,
+        credential: Option<Credential>,
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
         hear: &mut (dyn FnMut(&[u8]) + Send),
@@ -231,7 +256,7 @@ impl Client {
     fn build_request(
         &self,
         request: &HttpRequest,
-        credential: Credential,
+        credential: Option<Credential>,
         request_id: Option<&str>,
     ) -> Result<reqwest::Request, Problem> {
         let text = format!("{}{}", self.base, request.target);
@@ -253,7 +278,9 @@ impl Client {
             // Unpacked, a file has lost the length by which it is known to be whole.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        self.add_credential(headers, credential)?;
+        if let Some(credential) = credential {
+            self.add_credential(headers, credential)?;
+        }
         if let (Some(name), Some(id)) = (&self.request_id_header, request_id)
             && let Ok(value) = HeaderValue::from_str(id)
         {
@@ -294,7 +321,7 @@ impl Client {
     ) -> Exchanged {
         let head = head(&response);
         let mut body = match request.keep && response.status().is_success() {
-            true => Body::File(Keeping::start(files.clone(), self.max_file)),
+            true => Body::File(Keeping::start(files.clone(), self.max_file, self.redaction.clone())),
             false => Body::Held(Held::new(self.max_answer)),
         };
         // JSON and streams tell by themselves whether they are whole; a file does not.
@@ -455,14 +482,11 @@ pub(crate) fn base_url(text: &str) -> Result<Url, Problem> {
 }
 
 fn refuse_private_literal(url: &Url) -> Result<(), Problem> {
-    let private = match url.host() {
-        Some(Host::Ipv4(address)) => is_private(address.into()),
-        Some(Host::Ipv6(address)) => is_private(address.into()),
-        // Names are judged when they are looked up; this one is known.
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    };
-    if private { Err(private_problem(&format!("{url} is a private address")).at("base_uri")) } else { Ok(()) }
+    if url.host().is_some_and(|host| is_private_host(&host)) {
+        Err(private_problem(&format!("{url} is a private address")).at("base_uri"))
+    } else {
+        Ok(())
+    }
 }
 
 fn private_problem(reason: &str) -> Problem {

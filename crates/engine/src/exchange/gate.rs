@@ -8,6 +8,7 @@ use super::share::Share;
 use model::definition::{Breaker, Limits};
 use model::{Evidence, HttpAnswer, Millis, Money, Usage};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Caps;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -22,6 +23,8 @@ pub struct Gate {
     changed: watch::Sender<()>,
     /// How many lanes of each priority wait for a permit.
     waiting: watch::Sender<BTreeMap<i32, usize>>,
+    /// What the latest answers said of the key: their status, and how many in a row had it.
+    key: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,8 @@ impl Announced {
     }
 }
 
+/// So many answers in a row that forbid what was asked are about the key.
+const FORBIDDEN: u32 = 3;
 /// A limit is near when less than this part of it is left.
 const NEAR: u64 = 5;
 
@@ -129,6 +134,7 @@ impl Gate {
             permits: Arc::new(Semaphore::new(size)),
             changed: watch::Sender::new(()),
             waiting: watch::Sender::new(BTreeMap::new()),
+            key: AtomicU32::new(0),
         }
     }
 
@@ -229,8 +235,39 @@ impl Gate {
         }
     }
 
-    /// Hears what an answer announces of the service's limits.
+    /// Whether the service refuses the key, with which status; `None`: nothing is known.
+    pub(crate) fn key(&self) -> Option<Result<(), u16>> {
+        let known = self.key.load(Ordering::Relaxed);
+        let (status, times) = (known >> 16, known & 0xffff);
+        match status {
+            0 => None,
+            // A 403 may be about what was asked for; several in a row are about who asks.
+            401 => Some(Err(401)),
+            403 if times >= FORBIDDEN => Some(Err(403)),
+            403 => None,
+            _ => Some(Ok(())),
+        }
+    }
+
+    /// Hears what an answer says of the key.
+    fn heard_of_key(&self, status: u16) {
+        let status = match status {
+            200..=299 => 200,
+            401 | 403 => u32::from(status),
+            _ => return,
+        };
+        let known = self.key.load(Ordering::Relaxed);
+        let times = if known >> 16 == status { (known & 0xffff) + 1 } else { 1 };
+        let heard = status << 16 | times.min(FORBIDDEN);
+        // Written when it changes alone: every call passes here.
+        if heard != known {
+            self.key.store(heard, Ordering::Relaxed);
+        }
+    }
+
+    /// Hears what an answer announces of the service's limits, and of the key.
     pub(crate) fn heard(&self, answer: &HttpAnswer) {
+        self.heard_of_key(answer.status);
         let number = |name: &str| answer.header(name)?.trim().parse::<u64>().ok();
         let limit = |name: &str| number(name).filter(|most| *most > 0);
         let (calls, tokens) = (limit("x-ratelimit-limit-req-minute"), limit("x-ratelimit-limit-tokens-minute"));
@@ -461,6 +498,27 @@ mod tests {
         assert!(gate.caps(NOW + 20).per_second.is_some_and(|rate| rate <= 10.0));
         gate.heard(&answer(&[("x-ratelimit-limit-tokens-minute", "many")]));
         assert_eq!(gate.caps(NOW + 20).tokens_per_minute, Some(1_000), "what cannot be read changes nothing");
+    }
+
+    #[test]
+    fn a_refused_key_is_noticed_until_it_is_taken_again() {
+        let cases: [(&[u16], Option<Result<(), u16>>); 10] = [
+            (&[], None),
+            (&[500, 404, 429], None),
+            (&[200], Some(Ok(()))),
+            (&[401], Some(Err(401))),
+            (&[401, 500], Some(Err(401))),
+            (&[401, 204], Some(Ok(()))),
+            (&[200, 403, 403], None),
+            (&[200, 403, 403, 403, 403], Some(Err(403))),
+            (&[403, 403, 404, 403], Some(Err(403))),
+            (&[403, 403, 200, 403], None),
+        ];
+        for (statuses, expected) in cases {
+            let gate = gate(20, 5);
+            statuses.iter().for_each(|status| gate.heard_of_key(*status));
+            assert_eq!(gate.key(), expected, "{statuses:?}");
+        }
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl Compiler<'_> {
                 feeds: vec![feed],
                 retry: Retry::default(),
                 real_time: true,
+                identifier: None,
             };
             let push = PushFlow {
                 lane: *lane,

@@ -65,7 +65,8 @@ pub fn compile(parts: &Parts<'_>) -> Result<Flows, Vec<Problem>> {
     let clients = compiler.clients;
     let storages = parts.definitions.storages.iter();
     let storages = storages.map(|(name, storage)| (name.clone(), storage.ttl.map(|ttl| ttl.0))).collect();
-    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, calls, storages })
+    let definitions = parts.definitions.clone();
+    Ok(Flows { revision: parts.revision, pulls, pushes, listeners, clients, schedules, calls, storages, definitions })
 }
 
 pub(super) struct Compiler<'a> {
@@ -101,6 +102,7 @@ impl Compiler<'_> {
     }
 
     fn pull(&self, name: &str, incoming: &Incoming) -> Result<PullFlow, Vec<Problem>> {
+        let identifier = incoming.identifier.as_deref().map(str::parse).transpose();
         Ok(PullFlow {
             lane: self.lane(TaskKind::Pull, name)?,
             name: name.to_owned(),
@@ -111,6 +113,7 @@ impl Compiler<'_> {
             // Whoever calls waits.
             real_time: incoming.subscriber.kind == PROXY
                 || incoming.subscriber.options.get("real_time") == Some(&Value::Bool(true)),
+            identifier: identifier.map_err(|problem: Problem| vec![problem.at("identifier")])?,
         })
     }
 

@@ -16,10 +16,12 @@ pub use proxy::Proxy;
 pub use pull::{Fed, Feed, HttpPull, Listener, PullFlow, PullSource};
 pub(crate) use push::single;
 pub use push::{Expect, HttpPush, PushFlow, PushTarget, Refused, Wait};
+pub(crate) use webhook::sign;
 pub use webhook::{Event, Refusal, Webhook};
 
 use crate::exchange::Client;
 use crate::schedule::Scheduled;
+use model::definition::Definitions;
 use model::{EntryKey, Millis, TransformContext};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -44,6 +46,8 @@ pub struct Flows {
     pub calls: usize,
     /// How long storages keep their entries, by name; `None`: for ever.
     pub storages: BTreeMap<String, Option<Millis>>,
+    /// What all of this was compiled from.
+    pub definitions: Definitions,
 }
 
 impl std::fmt::Debug for Flows {

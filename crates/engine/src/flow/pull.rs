@@ -29,7 +29,12 @@ pub struct PullFlow {
     pub retry: Retry,
     /// Its tasks come before all that is queued.
     pub real_time: bool,
+    /// Where what people call a payload stands in it.
+    pub identifier: Option<Path>,
 }
+
+/// Letters of what people call a payload at most.
+const LONGEST_IDENTIFIER: usize = 200;
 
 /// Where data comes from.
 pub enum PullSource {
@@ -93,6 +98,8 @@ pub struct Fed {
     pub payload: Value,
     /// Its order key.
     pub order_key: Option<String>,
+    /// What people call it.
+    pub identifier: Option<String>,
     /// It is not begun before so long from now.
     pub delay: Millis,
 }
@@ -165,23 +172,31 @@ impl PullFlow {
         }
         for payload in taken {
             let Some((last, others)) = self.feeds.split_last() else { continue };
+            let identifier = self.identifier_of(&payload);
             for feed in others {
-                feed.apply(payload.clone(), context, &mut out)?;
+                feed.apply(payload.clone(), identifier.as_deref(), context, &mut out)?;
             }
-            last.apply(payload, context, &mut out)?;
+            last.apply(payload, identifier.as_deref(), context, &mut out)?;
         }
         Ok(out)
     }
 }
 
 impl PullFlow {
+    /// What people call a payload, cut where it is long.
+    fn identifier_of(&self, payload: &Value) -> Option<String> {
+        let found = self.identifier.as_ref()?.find(payload).filter(|found| !found.is_null())?;
+        Some(key_text(found).chars().take(LONGEST_IDENTIFIER).collect())
+    }
+
     fn feed_one(&self, taken: Vec<Value>, route: &str, context: &mut TransformContext) -> Result<Vec<Fed>, Problem> {
         let feed = self.feeds.iter().find(|feed| feed.route == route).ok_or_else(|| {
             Problem::new("reference_unknown", format!("there is no route \"{route}\" on {}", self.name))
         })?;
         let mut out = Vec::new();
         for payload in taken {
-            feed.apply(payload, context, &mut out)?;
+            let identifier = self.identifier_of(&payload);
+            feed.apply(payload, identifier.as_deref(), context, &mut out)?;
         }
         if out.len() > 1 {
             let reason =
@@ -198,11 +213,18 @@ fn key_text(value: &Value) -> String {
 }
 
 impl Feed {
-    fn apply(&self, payload: Value, context: &mut TransformContext, out: &mut Vec<Fed>) -> Result<(), Problem> {
+    fn apply(
+        &self,
+        payload: Value,
+        identifier: Option<&str>,
+        context: &mut TransformContext,
+        out: &mut Vec<Fed>,
+    ) -> Result<(), Problem> {
         let payloads = self.chain.apply(payload, context).map_err(|problem| problem.within("route transformers"))?;
         out.extend(payloads.into_iter().map(|payload| Fed {
             lane: self.lane,
             order_key: self.order_by.as_ref().and_then(|path| path.find(&payload)).map(key_text),
+            identifier: identifier.map(str::to_owned),
             delay: self.delay,
             payload,
         }));

@@ -112,9 +112,7 @@ impl Signing {
                 let id = header(ID).filter(|id| !id.is_empty()).ok_or(Refusal::Unsigned)?;
                 let time = header(TIMESTAMP).ok_or(Refusal::Unsigned)?;
                 let given = header(SIGNATURE).ok_or(Refusal::Unsigned)?;
-                // As the standard has it, a secret may be written as `whsec_` and base64.
-                let key = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
-                let key = key.unwrap_or_else(|| secret.as_bytes().to_vec());
+                let key = key(secret);
                 let given = given.split(' ').filter_map(|one| one.strip_prefix("v1,"));
                 self.fits(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body], given)?;
                 let seconds: i64 = time.parse().map_err(|_| Refusal::Unsigned)?;
@@ -132,6 +130,20 @@ impl Signing {
         let right = given.filter_map(decode).any(|signature| mac.clone().verify_slice(&signature).is_ok());
         if right { Ok(()) } else { Err(Refusal::Unsigned) }
     }
+}
+
+/// The key of a secret: as the standard has it, it may be written as `whsec_` and base64.
+fn key(secret: &str) -> Vec<u8> {
+    let key = secret.strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
+    key.unwrap_or_else(|| secret.as_bytes().to_vec())
+}
+
+/// Signs what we send ourselves, as we check what others send: the value of `webhook-signature`.
+pub(crate) fn sign(secret: &str, id: &str, time: &str, body: &[u8]) -> String {
+    // A key may have any length, so nothing can fail.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key(secret)) else { return String::new() };
+    [id.as_bytes(), b".", time.as_bytes(), b".", body].iter().for_each(|piece| mac.update(piece));
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -198,6 +210,12 @@ mod tests {
         }
         let event = judged(&hook, &[id, time, (SIGNATURE, RIGHT)], BODY, NOW).unwrap();
         assert_eq!(event.id.as_deref(), Some(id.1));
+    }
+
+    #[test]
+    fn what_we_sign_is_what_we_take() {
+        let (id, time) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330");
+        assert_eq!(sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", id, time, BODY), RIGHT);
     }
 
     #[test]

@@ -154,6 +154,7 @@ impl Asking<'_> {
     ) -> Result<Vec<Value>, Vec<Problem>> {
         let missing = |reason: &str| vec![Problem::new("input_missing", reason).hint("give a sample, or a task")];
         let Some((place, kind, source)) = &way.source else { return Err(missing("there is nothing to begin with")) };
+        let mut began = self.parts.clock.micros();
         let got = match source {
             Source::Inline(payloads) => Ok(payloads.clone()),
             Source::ByItself => return Err(missing("its data comes by itself")),
@@ -167,10 +168,12 @@ impl Asking<'_> {
                 traced.requests.extend(asked.sending);
                 traced.reads_storages |= asked.reads_storages;
                 let Some((request, prepared)) = asked.prepared.filter(|_| is_fetched) else { return Ok(Vec::new()) };
+                began = self.parts.clock.micros();
                 fetch::from_service(self, http, request, prepared).await
             }
         };
         let mut step = Step::new(place, 0, kind);
+        step.micros = (self.parts.clock.micros() - began).max(0);
         let payloads = got.unwrap_or_else(|problem| {
             step.problems.push(problem.within(place));
             Vec::new()

@@ -1,5 +1,6 @@
 //! Transformers after each other.
 
+use crate::crash;
 use model::definition::Part;
 use model::{Problem, Registry, Transform, TransformContext, suggest};
 use serde_json::Value;
@@ -117,6 +118,7 @@ fn step(
     let mut made = Vec::with_capacity(payloads.len());
     let mut bytes = 0;
     for payload in payloads {
+        crash::panic_on(|| payload.to_string());
         let mut more = transform.apply(payload, context)?;
         if made.len() + more.len() > MAX_PAYLOADS {
             let reason = format!("one payload became more than {MAX_PAYLOADS}");

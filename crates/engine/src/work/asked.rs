@@ -69,7 +69,7 @@ pub async fn ask(parts: &Parts, incoming: &PullFlow, question: Question) -> Resu
     };
     let lanes = [incoming.lane, push];
     if let Some((run, task)) = parts.store.begin_runs(vec![run]).await?.pop().flatten() {
-        parts.standing.call();
+        parts.standing.call_for(&[]);
         return Ok(Asked { run, task, is_new: true, lanes });
     }
     let Some((run, task)) = parts.store.run_of_key(key.unwrap_or_default()).await? else {

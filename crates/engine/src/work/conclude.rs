@@ -106,6 +106,7 @@ pub(super) fn fed(
                 priority: if flow.real_time { FIRST } else { 0 },
                 due_at: now + fed.delay,
                 order_key: fed.order_key,
+                identifier: fed.identifier,
                 ..made_from(source, fed.lane, TaskState::New, fed.payload.to_string().into(), now)
             })
             .collect(),
@@ -131,6 +132,7 @@ pub(super) fn made_from(source: &Claim, lane: LaneId, state: TaskState, payload:
         due_at: now,
         order_key: None,
         unique_key: None,
+        identifier: None,
         state,
         payload,
         problem: None,

@@ -59,7 +59,7 @@ fn the_good_ones_are_good() {
 fn kinds_and_names() {
     expect(&[
         ("route:\n  a: {}\n", &[("unknown_kind", "route", 1, "did you mean \"routes\"?")]),
-        ("\nalerts:\n  nightly: {}\n", &[("kind_not_built", "alerts", 2, "leave it out")]),
+        ("\nschemas:\n  order: {}\n", &[("kind_not_built", "schemas", 2, "leave it out")]),
         ("- a\n- b\n", &[("no_definitions", "", 1, "begin with http_clients")]),
         ("just text\n", &[("no_definitions", "", 1, "begin with")]),
         ("routes: [a]\n", &[("wrong_type", "routes", 1, "")]),
@@ -98,6 +98,89 @@ fn schedules_and_webhooks() {
     let limits =
         "http_clients:\n  m: { prototype: mistral, base_uri: http://a.example, limits: { requests_per_second: 0 } }\n";
     assert_eq!(found(limits)[0].1, "http_clients.m.limits.requests_per_second");
+}
+
+#[test]
+fn alerts() {
+    let clients =
+        "http_clients:\n  m: { prototype: mistral, base_uri: \"http://a.example\", limits: { calls_per_day: 9 } }\n";
+    let alert = |line: &str| format!("alerts:\n  a: {{ {line} }}\n{clients}");
+    let slack = "send: [{ type: slack, url: \"${secret:S}\" }]";
+    let when = |line: &str| alert(&format!("when: {{ {line} }}, {slack}"));
+    let send = |line: &str| alert(&format!("when: {{ type: unknown_outcomes }}, send: [{{ {line} }}]"));
+    let mail = |line: &str| send(&format!("type: email, from: a@example.com, to: [b@example.com], {line}"));
+    let good = [
+        when("type: failed_tasks, route: describe, count: 5, within: 10m"),
+        when("type: budget, client: m, percent: 80"),
+        when("type: disk, free_below: 10%"),
+        when("type: disk, free_below: 5GiB"),
+        when("type: oldest_waiting, longer_than: 5m"),
+        when("type: model_retirement"),
+        send("type: webhook, url: \"https://${HOST}/x?y=z\", signing_secret: \"${secret:S}\""),
+        send("type: webhook, url: \"http://127.0.0.1:1/\", allow_private_addresses: true"),
+        mail("smtp: \"smtps://mail.example.com\", username: u, password: \"${secret:S}\""),
+        mail("smtp: \"smtp://${HOST}:25\", tls: none"),
+        alert(&format!(
+            "when: {{ type: key_refused }}, {slack}, repeat: 1d, group_for: 0s, at_most: 1, enabled: false"
+        )),
+    ];
+    for text in good {
+        assert_eq!(problems_beside_good(&text), Vec::new(), "{text}");
+    }
+    let bad = [
+        (alert(slack), "schema_required", "alerts.a.when"),
+        (alert("when: { type: key_refused }, send: []"), "schema_length", "alerts.a.send"),
+        (alert(&format!("when: {{ type: key_refused }}, {slack}, repeat: soon")), "span_wrong", "alerts.a.repeat"),
+        (alert(&format!("when: {{ type: key_refused }}, {slack}, at_most: 0")), "schema_range", "alerts.a.at_most"),
+        (alert(&format!("when: {{ type: key_refused }}, {slack}, evry: 1h")), "schema_unknown_field", "alerts.a.evry"),
+        (when("type: failed_task"), "schema_enum", "alerts.a.when.type"),
+        (when("type: failed_tasks, within: 10"), "span_wrong", "alerts.a.when.within"),
+        (when("type: failed_tasks, count: 0"), "schema_range", "alerts.a.when.count"),
+        (when("type: failed_tasks, route: descrieb"), "reference_unknown", "alerts.a.when.route"),
+        (when("type: schedule_missed, schedule: nightly"), "reference_unknown", "alerts.a.when.schedule"),
+        (when("type: key_refused, client: n"), "reference_unknown", "alerts.a.when.client"),
+        (when("type: budget, client: n"), "reference_unknown", "alerts.a.when.client"),
+        (when("type: budget, client: mistral"), "budget_missing", "alerts.a.when.client"),
+        (when("type: oldest_waiting"), "schema_required", "alerts.a.when.longer_than"),
+        (when("type: disk, free_below: 5GB"), "schema_pattern", "alerts.a.when.free_below"),
+        (send("type: pigeon"), "schema_enum", "alerts.a.send[0].type"),
+        (send("type: webhook, url: example.com"), "url_wrong", "alerts.a.send[0].url"),
+        (send("type: webhook, url: \"http://169.254.169.254/\""), "address_private", "alerts.a.send[0].url"),
+        (send("type: webhook, url: \"https://a.example/${secret:S}\""), "secret_misplaced", "alerts.a.send[0].url"),
+        (send("type: webhook, url: \"https://${HOST/\""), "variable_syntax", "alerts.a.send[0].url"),
+        (
+            send("type: webhook, url: \"https://a.example\", signing_secret: open"),
+            "secret_in_the_open",
+            "alerts.a.send[0].signing_secret",
+        ),
+        (send("type: slack, url: \"https://a.example/open\""), "secret_in_the_open", "alerts.a.send[0].url"),
+        (mail("smtp: mail.example.com"), "mail_server", "alerts.a.send[0].smtp"),
+        (mail("smtp: \"smtp://localhost\""), "address_private", "alerts.a.send[0].smtp"),
+        (mail("smtp: \"smtp://a.example\", username: u"), "password_alone", "alerts.a.send[0].password"),
+        (
+            mail("smtp: \"smtp://a.example\", tls: none, username: u, password: \"${secret:S}\""),
+            "mail_in_the_open",
+            "alerts.a.send[0].tls",
+        ),
+        (mail("smtp: \"smtps://a.example\", tls: none"), "mail_in_the_open", "alerts.a.send[0].tls"),
+        (
+            send("type: email, smtp: \"smtp://a.example\", from: nobody, to: [b@example.com]"),
+            "mail_address",
+            "alerts.a.send[0].from",
+        ),
+        (
+            send(
+                "type: email, smtp: \"smtp://a.example\", from: a@example.com, to: [\"b@example.com\\r\\nBcc: c@example.com\"]",
+            ),
+            "mail_address",
+            "alerts.a.send[0].to[0]",
+        ),
+    ];
+    for (text, code, place) in bad {
+        let found = problems_beside_good(&text);
+        let shown = found.iter().map(|problem| (&*problem.code, &*problem.place, problem.line));
+        assert_eq!(shown.collect::<Vec<_>>(), [(code, place, Some(2))], "{text}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(most: usize, examples: usize, since: u64) -> Self {
         Self {
-            models: Models::new(),
+            models: Models::new(since),
             files: Files::new(since),
             objects: Objects::new(most, examples),
             caches: Caches::default(),

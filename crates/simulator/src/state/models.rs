@@ -13,9 +13,10 @@ const CHAT: &[&str] = &["completion_chat", "function_calling"];
 const SEEING: &[&str] = &["completion_chat", "function_calling", "vision"];
 
 /// Id, aliases, context length, capabilities.
-const BASE: [(&str, &[&str], u32, &[&str]); 13] = [
+const BASE: [(&str, &[&str], u32, &[&str]); 15] = [
     ("open-mistral-7b", &["mistral-tiny"], 32_768, CHAT),
     ("open-mistral-nemo", &["mistral-tiny-latest"], 131_072, CHAT),
+    ("mistral-small-2506", &[], 131_072, SEEING),
     ("mistral-small-2603", &["mistral-small-latest"], 262_144, SEEING),
     ("mistral-medium-3-5", &["mistral-medium-latest", "mistral-medium"], 262_144, SEEING),
     ("mistral-large-2512", &["mistral-large-latest"], 262_144, SEEING),
@@ -24,10 +25,15 @@ const BASE: [(&str, &[&str], u32, &[&str]); 13] = [
     ("mistral-embed-2312", &["mistral-embed"], 8_192, &[]),
     ("codestral-embed-2505", &["codestral-embed"], 8_192, &[]),
     ("mistral-moderation-2603", &["mistral-moderation-latest"], 131_072, &["moderation"]),
+    ("mistral-ocr-2505", &[], 16_384, &["ocr"]),
     ("mistral-ocr-4-1", &["mistral-ocr-latest"], 16_384, &["ocr"]),
     ("voxtral-mini-2602", &["voxtral-mini-latest"], 16_384, &["audio", "audio_transcription"]),
     ("voxtral-mini-tts-2603", &["voxtral-mini-tts-latest"], 16_384, &["audio", "audio_speech"]),
 ];
+
+/// Models that are to go: id, days until then, the model in its place. Days count from where the simulator's times begin.
+const LEAVING: [(&str, u64, &str); 2] =
+    [("mistral-small-2506", 21, "mistral-small-latest"), ("mistral-ocr-2505", 120, "mistral-ocr-latest")];
 
 /// Id, base model, name.
 const TUNED: [(&str, &str, &str); 3] = [
@@ -60,10 +66,18 @@ pub(crate) struct Models {
 }
 
 impl Models {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(since: u64) -> Self {
+        let leaving = |mut card: Value| {
+            if let Some((_, days, place)) = LEAVING.iter().find(|(id, ..)| card["id"] == *id) {
+                let at = i64::try_from(since + days * 86_400).unwrap_or(i64::MAX);
+                card["deprecation"] = jiff::Timestamp::from_second(at).map(|at| at.to_string()).ok().into();
+                card["deprecation_replacement_model"] = (*place).into();
+            }
+            card
+        };
         let base = BASE.iter().map(|(id, aliases, length, abilities)| card(id, aliases, *length, abilities, None));
         let tuned = TUNED.iter().map(|(id, root, name)| card(id, &[], 32_768, CHAT, Some((root, name))));
-        Self { cards: Mutex::new(base.chain(tuned).collect()) }
+        Self { cards: Mutex::new(base.map(leaving).chain(tuned).collect()) }
     }
 
     /// The list, with its filters: `model` is an id or alias, `provider` an owner.

@@ -1,6 +1,7 @@
 //! PostgreSQL adapter: one database, any number of processes. Blobs are in a folder that all of them share.
 
 mod activities;
+mod alerts;
 mod claims;
 mod connect;
 pub(crate) mod copy;
@@ -12,6 +13,7 @@ mod entries;
 mod fault;
 mod kept_answers;
 mod lanes;
+mod models;
 mod order;
 mod people;
 mod prune;
@@ -21,6 +23,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod search;
+mod secrets;
 mod server;
 mod settings;
 mod sign_in;

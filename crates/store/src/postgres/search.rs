@@ -32,8 +32,13 @@ const POSTGRES: Dialect = Dialect {
     mark: '$',
     in_body: |column, value| format!("position({value} in {column}) > 0"),
     in_text: |column, value| format!("position({value} in {column}) > 0"),
-    sum: |column| format!("least(sum({column}), {})::bigint", i64::MAX),
+    sum,
 };
+
+/// The sum of a column, at most the largest number; of nothing there is none.
+fn sum(column: &str) -> String {
+    format!("CASE WHEN count({column}) > 0 THEN least(sum({column}), {})::bigint END", i64::MAX)
+}
 
 type Asked<'q> = Query<'q, Postgres, PgArguments>;
 
@@ -375,7 +380,7 @@ async fn usage_buckets(
         BucketsBy::Lane => "(SELECT convert_to(lane.name, 'UTF8') FROM lane WHERE lane.id = usage_hour.lane)",
         BucketsBy::Model => "nullif(model, '')",
     };
-    let columns = SUMS.map(|column| format!("least(sum({column}), {})::bigint", i64::MAX));
+    let columns = SUMS.map(sum);
     let text = format!(
         "SELECT name, sum(calls)::bigint, sum(unpriced)::bigint, NULL::bytea, {}, bucket
          FROM (SELECT {name} AS name, (hour - $1) / $3 AS bucket, * FROM usage_hour WHERE hour >= $1 AND hour < $2) AS used

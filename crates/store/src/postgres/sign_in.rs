@@ -3,6 +3,8 @@
 use super::PostgresStore;
 use super::fault::Fault;
 use super::people::{PERSON, person, record, write as write_person};
+use super::secrets::take;
+use crate::seal::Sealed;
 use crate::{
     AuditEntry, Credentials, Factor, LinkUse, NewLink, NewSession, Person, Session, SignIn, SignedIn, StoreError,
     WaysIn,
@@ -93,7 +95,7 @@ impl SignIn for PostgresStore {
             .await
     }
 
-    async fn offer_factor(&self, name: String, sealed: Vec<u8>) -> Result<bool, StoreError> {
+    async fn offer_factor(&self, name: String, sealed: Sealed) -> Result<bool, StoreError> {
         self.server
             .write((name, sealed), |write, (name, sealed)| {
                 Box::pin(async move {
@@ -101,7 +103,8 @@ impl SignIn for PostgresStore {
                         "INSERT INTO factor (person, sealed, last_step) SELECT name, $2, 0 FROM person WHERE name = $1
                                ON CONFLICT (person) DO UPDATE SET sealed = excluded.sealed
                                WHERE factor.confirmed_at IS NULL";
-                    let offered = sqlx::query(sql).bind(name).bind(&sealed[..]).execute(write.db()).await?;
+                    take(write.db(), sealed).await?;
+                    let offered = sqlx::query(sql).bind(name).bind(&sealed.value).execute(write.db()).await?;
                     Ok(offered.rows_affected() == 1)
                 })
             })

@@ -41,6 +41,15 @@ pub(super) async fn insert(write: &mut Write, tasks: &[(&NewTask, Millis)]) -> R
             .execute(write.db())
             .await?;
     }
+    let called = born().filter_map(|(id, task)| Some((id, task.identifier.as_deref()?.as_bytes())));
+    let (of, values): (Vec<i64>, Vec<&[u8]>) = called.unzip();
+    if !of.is_empty() {
+        sqlx::query("INSERT INTO task_identifier (task, value) SELECT * FROM unnest($1::bigint[], $2::bytea[])")
+            .bind(of)
+            .bind(values)
+            .execute(write.db())
+            .await?;
+    }
     let counted: Vec<_> = born().map(|(_, task)| (task.run.0, task.lane.0, task.state)).collect();
     counted.into_iter().for_each(|(run, lane, state)| write.changes.born(run, lane, state));
     Ok(ids)
@@ -140,6 +149,7 @@ async fn begin_run(write: &mut Write, run: &NewRun) -> Result<Option<(RunId, Tas
         // Pages of one incoming follow each other, whoever pulls them.
         order_key: run.in_order.then(String::new),
         unique_key: run.key.clone(),
+        identifier: None,
         state: if problem.is_some() { TaskState::Skipped } else { TaskState::New },
         payload: run.payload.clone(),
         problem,

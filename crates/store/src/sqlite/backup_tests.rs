@@ -21,6 +21,7 @@ async fn with_blobs(folder: &Path) -> (SqliteStore, Vec<TaskId>) {
         due_at: NOW,
         order_key: None,
         unique_key: None,
+        identifier: None,
         state: TaskState::Rejected,
         payload: vec![digit; LONG].into(),
         problem: None,

@@ -1,6 +1,7 @@
 //! SQLite adapter: one data folder, one engine, one thread that writes.
 
 mod activities;
+mod alerts;
 mod backup;
 mod claims;
 pub(crate) mod copy;
@@ -13,6 +14,7 @@ mod folder;
 mod kept_answers;
 mod lanes;
 mod migrate;
+mod models;
 mod people;
 mod prune;
 mod queries;
@@ -22,6 +24,7 @@ mod rows;
 mod runs;
 mod schedules;
 mod search;
+mod secrets;
 mod settings;
 mod sign_in;
 mod standing;

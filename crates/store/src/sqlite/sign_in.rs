@@ -2,6 +2,8 @@
 
 use super::SqliteStore;
 use super::people::{PERSON, person, record, write as write_person};
+use super::secrets::take;
+use crate::seal::Sealed;
 use crate::{
     AuditEntry, Credentials, Factor, LinkUse, NewLink, NewSession, Person, Session, SignIn, SignedIn, StoreError,
     WaysIn,
@@ -77,10 +79,14 @@ impl SignIn for SqliteStore {
         .await
     }
 
-    async fn offer_factor(&self, name: String, sealed: Vec<u8>) -> Result<bool, StoreError> {
+    async fn offer_factor(&self, name: String, sealed: Sealed) -> Result<bool, StoreError> {
         let sql = "INSERT INTO factor (person, sealed, last_step) SELECT name, ?2, 0 FROM person WHERE name = ?1
                    ON CONFLICT (person) DO UPDATE SET sealed = excluded.sealed WHERE confirmed_at IS NULL";
-        self.write(move |write| Ok(changes(write.db, sql, params![name, sealed])? == 1)).await
+        self.write(move |write| {
+            take(write.db, &sealed)?;
+            Ok(changes(write.db, sql, params![name, sealed.value])? == 1)
+        })
+        .await
     }
 
     async fn confirm_factor(

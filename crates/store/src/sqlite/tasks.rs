@@ -53,6 +53,12 @@ pub(super) fn insert(write: &mut Write<'_>, task: &NewTask, now: Millis) -> Resu
             .prepare_cached("INSERT INTO intake_problem (task, problem) VALUES (?1, ?2)")?
             .execute(params![id, problem_text(problem)?])?;
     }
+    if let Some(identifier) = &task.identifier {
+        write
+            .db
+            .prepare_cached("INSERT INTO task_identifier (task, value) VALUES (?1, ?2)")?
+            .execute(params![id, identifier])?;
+    }
     write.changes.born(task.run.0, task.lane.0, task.state);
     Ok(Some(TaskId(id)))
 }
@@ -90,6 +96,7 @@ pub(super) fn begin_run(write: &mut Write<'_>, run: &NewRun) -> Result<Option<(R
         // Pages of one incoming follow each other, whoever pulls them.
         order_key: run.in_order.then(String::new),
         unique_key: run.key.clone(),
+        identifier: None,
         state: if problem.is_some() { TaskState::Skipped } else { TaskState::New },
         payload: run.payload.clone(),
         problem,

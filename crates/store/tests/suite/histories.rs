@@ -181,6 +181,7 @@ impl<F: Fixture> History<F> {
             due_at,
             order_key: None,
             unique_key: None,
+            identifier: None,
             state: TaskState::New,
             payload: Bytes::from_static(b"{}"),
             problem: None,

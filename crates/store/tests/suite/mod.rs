@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod activities;
+pub(crate) mod alerts;
 pub(crate) mod blobs;
 pub(crate) mod claims;
 pub(crate) mod decisions;
@@ -9,8 +10,10 @@ pub(crate) mod definitions;
 pub(crate) mod entries;
 pub(crate) mod histories;
 pub(crate) mod keep;
+pub(crate) mod models;
 pub(crate) mod people;
 pub(crate) mod search;
+pub(crate) mod secrets;
 pub(crate) mod sign_in;
 pub(crate) mod standing;
 pub(crate) mod tasks;
@@ -65,7 +68,8 @@ macro_rules! on {
             sign_in: a_password_ends_what_was_begun_before_it, a_link_counts_once, the_first_administrator_is_made_once,
                 sessions_are_kept_until_they_end, a_factor_is_asked_for_once_it_is_confirmed, steps_and_codes_count_once,
                 a_setting_is_kept;
-            search: every_test_finds_what_it_asks, a_search_is_walked_page_by_page, times_bound_a_search,
+            search: every_test_finds_what_it_asks, a_task_is_found_by_what_people_call_it,
+                a_search_is_walked_page_by_page, times_bound_a_search,
                 a_histogram_counts_by_time_and_state, bodies_are_fetched_one_by_one,
                 values_are_suggested_and_usage_stands_in_buckets;
             activities: an_activity_comes_on_slice_by_slice, an_activity_is_paused_and_goes_on,
@@ -74,6 +78,8 @@ macro_rules! on {
                 runs_are_open_until_their_last_task, lanes_keep_their_numbers, cursors_are_set_and_cleared,
                 nothing_is_found_in_an_empty_store, usage_is_summed_by_what_is_asked, every_count_of_usage_is_kept_and_summed,
                 the_first_currency_stays;
+            secrets: secrets_are_kept_and_recorded, a_store_has_one_key_at_a_time,
+                a_value_in_another_row_does_not_open, a_second_factor_is_resealed_too;
             standing: tasks_stand_as_they_do_now;
             entries: entries_are_written_with_an_end, an_end_is_overtaken_where_what_it_read_has_changed,
                 ends_of_one_batch_see_each_other, an_entry_expires, entries_are_found;
@@ -86,6 +92,9 @@ macro_rules! on {
                 a_run_goes_with_its_last_task, expired_entries_can_be_deleted;
             unattended: engines_know_of_each_other, runs_wait_for_each_other_where_order_counts, one_task_of_a_key_at_a_time, a_run_with_a_key_begins_once, a_run_is_found_by_its_key, a_schedule_is_paused_and_begins_anew,
                 an_address_is_given_once, what_is_drawn_is_remembered;
+            alerts: a_turn_is_one_engines, a_state_is_written_by_one, nothing_is_sent_twice,
+                alerts_are_muted_tried_and_forgotten, messages_are_bounded_and_paged, facts_for_alerts_are_counted;
+            models: a_look_at_models_is_taken_on_once, models_are_kept_until_the_next_list, models_in_use_are_counted;
             histories: random_histories_are_as_the_model_says;
         );
     };
@@ -146,6 +155,7 @@ impl<F: Fixture> Bench<F> {
             due_at: NOW,
             order_key: None,
             unique_key: None,
+            identifier: None,
             state: TaskState::New,
             payload: Bytes::from_static(b"{}"),
             problem: None,

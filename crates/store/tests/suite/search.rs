@@ -129,6 +129,8 @@ pub(crate) async fn every_test_finds_what_it_asks<F: Fixture>() {
         (vec![one(Test::Run(RunId(99)))], vec![]),
         (vec![one(Test::Id(TaskId(5)))], vec![5]),
         (vec![any(vec![Test::Id(TaskId(5)), Test::Id(TaskId(3)), Test::Id(TaskId(99))])], vec![5, 3]),
+        (vec![any((4..5_000).map(|id| Test::Id(TaskId(id))).collect()), one(Test::State(Failed))], vec![7, 5]),
+        (vec![any((1..5_000).map(|id| Test::Lane(LaneId(id))).collect()), one(Test::State(Unknown))], vec![6]),
         (vec![one(Test::Id(TaskId(5))), one(Test::State(Finished))], vec![]),
         (vec![none(Test::Id(TaskId(5))), one(Test::State(Failed))], vec![7]),
         (vec![one(Test::Source(TaskId(3)))], vec![6]),
@@ -177,6 +179,27 @@ pub(crate) async fn every_test_finds_what_it_asks<F: Fixture>() {
     assert_eq!(found.row, bench.row(TaskId(4)).await);
     assert_eq!((found.model.as_deref(), found.tokens, found.cost), (Some("large"), Some(90), Some(5_000)));
     assert_eq!((found.duration_ms, found.identifier), (Some(9_000), None));
+}
+
+pub(crate) async fn a_task_is_found_by_what_people_call_it<F: Fixture>() {
+    let bench = Bench::<F>::new().await;
+    let called = |name: &str| NewTask { identifier: Some(name.to_owned()), ..bench.task() };
+    let mut ids = Vec::new();
+    for name in ["4711", "4711\0", "4711", "grüezi'; --"] {
+        ids.push(bench.insert(called(name)).await);
+    }
+    let found = async |name: &str| {
+        let found = bench.store().search(search(vec![one(Test::Identifier(name.to_owned()))])).await.unwrap();
+        found.tasks.into_iter().map(|task| (task.row.id, task.identifier)).collect::<Vec<_>>()
+    };
+    let named = |id, name: &str| (id, Some(name.to_owned()));
+    assert_eq!(found("4711").await, [named(ids[2], "4711"), named(ids[0], "4711")]);
+    assert_eq!(found("4711\0").await, [named(ids[1], "4711\0")]);
+    assert_eq!(found("grüezi'; --").await, [named(ids[3], "grüezi'; --")]);
+    assert_eq!(found("47").await, []);
+    bench.store().decide(vec![ids[0]], super::decided(Decision::Cancel)).await.unwrap();
+    assert_eq!(bench.store().delete_ended(vec![ids[0]]).await.unwrap(), [true]);
+    assert_eq!(found("4711").await, [named(ids[2], "4711")]);
 }
 
 pub(crate) async fn a_search_is_walked_page_by_page<F: Fixture>() {

@@ -3,6 +3,7 @@
 use super::access::audited;
 use super::{Bench, Fixture, NOW};
 use model::Role;
+use store::seal::{FACTOR, Key, Sealed};
 use store::{AuditFilter, LinkUse, NewLink, NewSession, Person, Settings, SignIn, Store, WaysIn};
 
 /// So long a link or session counts here.
@@ -150,11 +151,21 @@ pub(crate) async fn sessions_are_kept_until_they_end<F: Fixture>() {
     assert_eq!(bench.store().signed_in([5; 32]).await.unwrap(), None);
 }
 
+/// What a factor of ann's is made from, sealed.
+fn sealed(byte: u8) -> Sealed {
+    Key::new([1; 32]).sealed(&[byte], &FACTOR, "ann").unwrap()
+}
+
+fn opened(sealed: &[u8]) -> Vec<u8> {
+    use secrecy::ExposeSecret as _;
+    Key::new([1; 32]).open(sealed, &FACTOR, "ann").unwrap().expose_secret().to_vec()
+}
+
 pub(crate) async fn a_factor_is_asked_for_once_it_is_confirmed<F: Fixture>() {
     let bench = Bench::<F>::new().await;
     let store = bench.store();
     add(&bench, "ann", Role::Admin).await;
-    let offer = async |name: &str, byte| store.offer_factor(name.to_owned(), vec![byte]).await.unwrap();
+    let offer = async |name: &str, byte| store.offer_factor(name.to_owned(), sealed(byte)).await.unwrap();
     let confirm = async |step| {
         let codes = vec![[1; 32], [2; 32]];
         store.confirm_factor("ann".to_owned(), step, codes, audited("factor.add", NOW)).await.unwrap()
@@ -164,11 +175,11 @@ pub(crate) async fn a_factor_is_asked_for_once_it_is_confirmed<F: Fixture>() {
     assert!(!offer("eve", 1).await, "nobody of that name");
     assert!(offer("ann", 1).await && offer("ann", 2).await);
     let offered = factor().await.unwrap();
-    assert_eq!((offered.sealed, offered.is_confirmed, offered.codes_left), (vec![2], false, 0));
+    assert_eq!((opened(&offered.sealed), offered.is_confirmed, offered.codes_left), (vec![2], false, 0));
     assert!(confirm(7).await && !confirm(8).await);
     assert!(!offer("ann", 3).await, "the one that is asked for stays");
     let confirmed = factor().await.unwrap();
-    assert_eq!((confirmed.sealed, confirmed.is_confirmed, confirmed.codes_left), (vec![2], true, 2));
+    assert_eq!((opened(&confirmed.sealed), confirmed.is_confirmed, confirmed.codes_left), (vec![2], true, 2));
     assert!(store.ways_in().await.unwrap()[0].has_factor);
     let remove = async || store.remove_factor("ann".to_owned(), audited("factor.remove", NOW)).await.unwrap();
     assert!(remove().await && !remove().await);
@@ -180,7 +191,7 @@ pub(crate) async fn steps_and_codes_count_once<F: Fixture>() {
     let bench = Bench::<F>::new().await;
     for name in ["ann", "bob"] {
         add(&bench, name, Role::Admin).await;
-        assert!(bench.store().offer_factor(name.to_owned(), vec![1]).await.unwrap());
+        assert!(bench.store().offer_factor(name.to_owned(), sealed(1)).await.unwrap());
     }
     let confirm = |name: &str, code| {
         bench.store().confirm_factor(name.to_owned(), 7, vec![[code; 32]], audited("factor.add", NOW))

@@ -5,9 +5,13 @@
 
 #![allow(unused_qualifications, reason = "what is written for `utoipa::path` names types in full")]
 
+mod activities;
 mod actor;
+mod alerts;
 mod answers;
 mod audit;
+mod bodies;
+mod bulk;
 mod bundle;
 mod caller;
 mod calls;
@@ -17,10 +21,13 @@ mod document;
 mod events;
 mod extract;
 // FACTOR mod factor;
+mod filters;
 mod health;
 mod logs;
 mod me;
+mod models;
 mod noted;
+mod once;
 mod operations;
 mod people;
 mod plans;
@@ -32,6 +39,7 @@ mod routes;
 mod runs;
 mod schedules;
 pub(crate) mod schema;
+mod secrets;
 mod sessions;
 mod settings;
 mod sign_in;
@@ -42,7 +50,10 @@ mod tokens;
 mod trace;
 mod usage;
 mod variables;
+mod views;
+mod webhooks;
 
+pub(crate) use activities::Activity;
 pub(crate) use audit::Deed;
 pub(crate) use choices::Lists;
 pub(crate) use people::{Person, rights};

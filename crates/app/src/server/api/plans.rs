@@ -14,7 +14,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::definitions::variables::{WithDeclared, missing};
-use engine::definitions::{Allowed, Draft, Kind, Plan, export, needed, plan, plan_deletion, portable};
+use engine::definitions::{Allowed, Draft, Kind, Plan, Reach, export, needed, plan, plan_deletion, portable, reached};
 use model::Problem;
 use model::definition::Definitions;
 use serde::{Deserialize, Serialize};
@@ -374,8 +374,8 @@ fn planned(
 }
 
 /// Keys that would go to other hosts than before.
-fn keys_that_leave(_stored: &[StoredDefinition], _changes: &[DefinitionChange]) -> Vec<Problem> {
-    Vec::new()
+fn keys_that_leave(stored: &[StoredDefinition], changes: &[DefinitionChange]) -> Vec<Problem> {
+    reached(stored, changes).iter().map(Reach::problem).collect()
 }
 
 fn shown(plan: Plan, warnings: Vec<Noted>) -> PlanShown {

@@ -67,6 +67,11 @@ impl Refused {
         self.status
     }
 
+    /// The same status with other words: what was said may quote a body that is secret.
+    pub(super) fn saying(self, problem: Problem) -> Self {
+        Self { problem, ..self }
+    }
+
     pub(super) fn not_found(code: &'static str, reason: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Problem::new(code, reason))
     }

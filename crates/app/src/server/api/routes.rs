@@ -3,17 +3,18 @@
 use super::super::Shared;
 use super::actor::{self, Needs};
 use super::caller::COOKIE_NAME;
-use super::problem::Refused;
+use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    audit, bundle, calls, choices, definitions, events, health, logs, me, operations, people, plans, proxy, revisions,
-    runs, schedules, sessions, settings, sign_in, storages, tasks, tokens, trace, usage, variables,
+    activities, alerts, audit, bodies, bulk, bundle, calls, choices, definitions, events, filters, health, logs, me,
+    models, once, operations, people, plans, proxy, revisions, runs, schedules, secrets, sessions, settings, sign_in,
+    storages, tasks, tokens, trace, usage, variables, views, webhooks,
 };
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::{any, get};
 use model::Problem;
@@ -63,17 +64,49 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(events::one_task)),
         route(Viewer, routes!(logs::list)),
         route(Viewer, routes!(tasks::list)),
+        route(Viewer, routes!(tasks::histogram)),
+        route(Operator, routes!(bulk::decide)),
+        route(Operator, routes!(bulk::export)),
         route(Viewer, routes!(tasks::show)),
+        route(Viewer, routes!(tasks::attempts)),
+        route(Viewer, routes!(bodies::payload)),
+        route(Viewer, routes!(bodies::request)),
+        route(Viewer, routes!(bodies::answered)),
+        route(Viewer, routes!(bodies::blob)),
         route(Operator, routes!(tasks::decide)),
+        route(Operator, routes!(tasks::retry)),
+        route(Viewer, routes!(filters::suggest)),
+        route(Viewer, routes!(views::list)),
+        route(Viewer, routes!(views::show)),
+        route(Viewer, routes!(views::put)),
+        route(Viewer, routes!(views::delete)),
+        route(Viewer, routes!(activities::list)),
+        route(Viewer, routes!(activities::show)),
+        route(Viewer, routes!(activities::result)),
+        route(Operator, routes!(activities::pause)),
+        route(Operator, routes!(activities::resume)),
+        route(Operator, routes!(activities::cancel)),
         route(Viewer, routes!(runs::list)),
         route(Operator, routes!(runs::begin)),
+        route(Viewer, routes!(runs::show)),
         route(Viewer, routes!(runs::progress)),
+        route(Operator, routes!(bulk::cancel_run)),
         route(Viewer, routes!(schedules::list)),
         route(Operator, routes!(schedules::pause)),
         route(Operator, routes!(schedules::resume)),
+        route(Viewer, routes!(alerts::list)),
+        route(Operator, routes!(alerts::try_one)),
+        route(Operator, routes!(alerts::mute)),
+        route(Operator, routes!(alerts::unmute)),
+        route(Viewer, routes!(models::list)),
         route(Viewer, routes!(storages::list)),
         route(Viewer, routes!(storages::entries)),
+        route(Viewer, routes!(storages::show)),
+        route(Operator, routes!(storages::put)),
+        route(Operator, routes!(storages::delete)),
+        route(Operator, routes!(webhooks::list)),
         route(Viewer, routes!(usage::sums)),
+        route(Viewer, routes!(usage::buckets)),
         route(Viewer, routes!(definitions::list)),
         route(Viewer, routes!(definitions::show)),
         route(Editor, routes!(definitions::put)),
@@ -105,6 +138,9 @@ fn table() -> Vec<Route> {
         route(Admin, routes!(people::enable)),
         route(Admin, routes!(people::link)),
         route(Admin, routes!(people::remove_factor)),
+        route(Admin, routes!(secrets::list)),
+        route(Admin, routes!(secrets::set)),
+        route(Admin, routes!(secrets::delete)),
         route(Admin, routes!(audit::list)),
         route(Admin, routes!(audit::export)),
         route(Viewer, routes!(settings::environment)),
@@ -120,11 +156,12 @@ fn large((schemas, paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodR
 /// The API as a router. A handler is called only after [`actor::admit`] has found out who asks; there is no other way in.
 pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
     let add = |router: Router<Shared>, Route { role, handlers: (_, paths, methods) }: Route| {
+        let once = from_fn_with_state(shared.clone(), once::carry_out);
         paths.paths.keys().fold(router, |router, path| {
             let methods = match role {
                 Some(role) => {
                     let needs = Needs { shared: shared.clone(), role, scope: scope_of(path) };
-                    methods.clone().layer(from_fn_with_state(needs, actor::admit))
+                    methods.clone().layer(once.clone()).layer(from_fn_with_state(needs, actor::admit))
                 }
                 None => methods.clone().layer(from_fn(actor::from_here)),
             };
@@ -148,6 +185,7 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
             Refused::new(StatusCode::METHOD_NOT_ALLOWED, problem)
         })
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(from_fn(announced))
         .layer(map_response(private))
 }
 
@@ -163,6 +201,16 @@ fn scope_of(path: &str) -> Option<Scope> {
         "people" | "tokens" | "sessions" | "session" | "me" | "audit" | "settings" => Some(Scope::People),
         _ => None,
     }
+}
+
+/// A body that is announced to be larger than any may be is not waited for.
+async fn announced(request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > bundle::LARGEST as u64) {
+        let problem = Problem::new("body_too_large", format!("a body has at most {} bytes", bundle::LARGEST));
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, problem);
+    }
+    next.run(request).await
 }
 
 /// No cache keeps an answer, and nobody guesses what it might be.

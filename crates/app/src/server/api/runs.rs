@@ -8,6 +8,7 @@ use super::schema::{self, Items};
 use super::tasks::{lane_named, lanes, limited};
 use crate::print::time;
 use crate::progress::Progress;
+use crate::story::Lanes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use engine::{Engine, RunOptions};
@@ -52,19 +53,36 @@ pub(super) async fn list(
     let lane = asked.incoming.map(|name| lane_named(&lanes, TaskKind::Pull, &name)).transpose()?;
     let mut items = Vec::new();
     for run in shared.store.runs(lane, limit).await? {
-        let mut tasks = BTreeMap::new();
-        for tally in shared.store.tally(Some(run.id)).await? {
-            *tasks.entry(tally.state.as_str()).or_default() += tally.count;
-        }
-        items.push(Run {
-            id: run.id,
-            incoming: lanes.get(&run.lane).map(|lane| lane.name.clone()),
-            trigger: run.trigger,
-            started_at: time(run.started_at),
-            tasks,
-        });
+        items.push(shown(&shared, run, &lanes).await?);
     }
     Ok(Json(Items { items }))
+}
+
+/// One run, with how many of its tasks are in which state.
+#[utoipa::path(
+    get, path = "/runs/{id}", tag = "runs", params(("id" = i64, Path)), responses((status = 200, body = Run))
+)]
+pub(super) async fn show(State(shared): State<Shared>, Path(id): Path<i64>) -> Result<Json<Run>, Refused> {
+    let Some(run) = shared.store.run(RunId(id)).await? else { return Err(unknown(id)) };
+    Ok(Json(shown(&shared, run, &lanes(&shared).await?).await?))
+}
+
+async fn shown(shared: &Shared, run: store::Run, lanes: &Lanes) -> Result<Run, Refused> {
+    let mut tasks = BTreeMap::new();
+    for tally in shared.store.tally(Some(run.id)).await? {
+        *tasks.entry(tally.state.as_str()).or_default() += tally.count;
+    }
+    Ok(Run {
+        id: run.id,
+        incoming: lanes.get(&run.lane).map(|lane| lane.name.clone()),
+        trigger: run.trigger,
+        started_at: time(run.started_at),
+        tasks,
+    })
+}
+
+pub(super) fn unknown(id: i64) -> Refused {
+    Refused::not_found("run_unknown", format!("there is no run {id}"))
 }
 
 /// A run that is wished for.
@@ -127,8 +145,7 @@ fn not_runnable(problems: Vec<Problem>) -> Refused {
 )]
 pub(super) async fn progress(State(shared): State<Shared>, Path(id): Path<i64>) -> Result<Json<Progress>, Refused> {
     let store = shared.store.as_ref();
-    let unknown = || Refused::not_found("run_unknown", format!("there is no run {id}"));
-    let run = store.run(RunId(id)).await?.ok_or_else(unknown)?;
+    let run = store.run(RunId(id)).await?.ok_or_else(|| unknown(id))?;
     let flows = shared.status.borrow().flows.clone().unwrap_or_default();
     let lanes = flows.reachable_from(run.lane);
     Ok(Json(Progress::of(store, &flows, run.id, &lanes, shared.clock.now()).await?))

@@ -124,6 +124,18 @@ pub(crate) fn decision() -> Object {
     words(Decision::ALL.map(Decision::as_str))
 }
 
+/// A decision about tasks, or `null`.
+pub(crate) fn decision_or_null() -> Object {
+    let decisions = Decision::ALL.map(|decision| Value::from(decision.as_str()));
+    let either = SchemaType::Array(vec![Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(either).enum_values(Some(decisions.into_iter().chain([Value::Null]))).build()
+}
+
+/// Where an activity stands.
+pub(super) fn phase() -> Object {
+    words(store::Phase::ALL.map(store::Phase::as_str))
+}
+
 /// Any JSON value.
 pub(crate) fn any() -> Object {
     ObjectBuilder::new().schema_type(SchemaType::AnyValue).build()

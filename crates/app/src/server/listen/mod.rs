@@ -158,7 +158,7 @@ where
     let Reception { router, mut stop, .. } = reception;
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    http.max_buf_size(LARGEST_HEAD).max_headers(MOST_HEADERS);
+    http.max_buf_size(LARGEST_HEAD).max_header_size(LARGEST_HEAD).max_headers(MOST_HEADERS);
     let socket = Socket::new(socket, Framing::new(visit.fault.clone()));
     let router = TowerToHyperService::new(router);
     let own = visit.clone();

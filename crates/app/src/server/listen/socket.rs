@@ -10,6 +10,8 @@ use tokio::time::{Sleep, sleep};
 
 /// How long a peer may take nothing of what is sent to it.
 const STALL: Duration = Duration::from_secs(30);
+/// So much that nobody has read is taken when a connection ends, in bytes.
+const LEFT_OVER: usize = 256 << 10;
 
 pub(super) struct Socket<S> {
     inner: S,
@@ -71,7 +73,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
+    /// What has come and was not read is read, up to a bound: else the system would take the last answer back with it.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+        let mut unread = [0; 8 << 10];
+        for _ in 0..LEFT_OVER / unread.len() {
+            let mut into = ReadBuf::new(&mut unread);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut into) {
+                Poll::Ready(Ok(())) if !into.filled().is_empty() => {}
+                _ => break,
+            }
+        }
+        shut
     }
 }
