@@ -143,7 +143,6 @@ impl Serve {
             requests: Arc::new(Requests::new(parts.clock.now())),
             open_metrics: self.open_metrics,
             signing_in: Arc::new(SigningIn::new(self.session_idle.0, self.session_end.0)),
-            // FACTOR keys: context.keys.clone(),
         };
         let addresses = doors.iter().filter_map(|(door, _)| door.address()).collect::<Vec<_>>();
         let hosts = Hosts::new(&addresses, &self.host);

@@ -46,7 +46,6 @@ pub(crate) struct Shared {
     /// What can be chosen, as it was lately.
     pub(crate) choices: Arc<Lists>,
     pub(crate) signing_in: Arc<SigningIn>,
-    // FACTOR pub(crate) keys: Arc<Keys>,
     /// Folders in which definitions that come through the API may name files.
     pub(crate) file_roots: Arc<[PathBuf]>,
     /// Where what happens is told.

@@ -138,11 +138,19 @@ fn make_room(counts: &mut HashMap<Key, Count>, now: Millis) {
         return;
     }
     counts.retain(|_, count| count.last + FORGOTTEN > now);
-    while counts.len() >= MOST {
-        let least = counts.iter().min_by_key(|(_, count)| (count.failures, count.last)).map(|(key, _)| *key);
-        let Some(least) = least else { return };
-        counts.remove(&least);
+    if counts.len() < MOST {
+        return;
     }
+    // Many at once, so that a flood does not have us look through all of them for each.
+    let rank = |count: &Count| (count.failures, count.last);
+    let mut ranks: Vec<_> = counts.values().map(rank).collect();
+    let (_, last, _) = ranks.select_nth_unstable(MOST / 8);
+    let (last, mut left) = (*last, MOST / 8);
+    counts.retain(|_, count| {
+        let goes = left > 0 && rank(count) <= last;
+        left -= usize::from(goes);
+        !goes
+    });
 }
 
 #[cfg(test)]

@@ -107,7 +107,10 @@ impl Watcher {
                 facts.missed = missed(store, flows, schedule.as_deref(), now).await?;
             }
             When::Budget { client, .. } => facts.budgets = budgets(store, flows, client, now).await?,
-            When::KeyRefused { .. } => facts.refused = store.keys_refused().await?,
+            When::KeyRefused { .. } => {
+                facts.refused = store.keys_refused().await?;
+                facts.refused.retain(|refused| flows.clients.contains_key(&refused.client));
+            }
             When::Disk { .. } => facts.space = space(store),
             When::ModelRetirement { .. } => facts.retiring = models::retiring(store, &flows.definitions).await?,
         }

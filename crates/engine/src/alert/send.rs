@@ -4,7 +4,7 @@ use super::mail::{Mail, Undelivered, mail_server};
 use super::step::What;
 use super::words::{Body, RETRIES, channel, in_words, line, payload, title};
 use crate::clock::Clock;
-use crate::definitions::variables::{Variables, resolve, resolve_secret};
+use crate::definitions::variables::{Variables, WithDeclared, resolve, resolve_secret};
 use crate::exchange::{Exchanged, Receiver};
 use crate::flow::sign;
 use bytes::Bytes;
@@ -46,12 +46,19 @@ impl Voice {
             Ok(body) => body,
             Err(error) => return SendEnd::Failed(Problem::new("alert_unreadable", error.to_string())),
         };
+        let declared = match self.store.declared().await {
+            Ok(declared) => declared,
+            Err(error) => return later(&body, send.attempt, error.problem(), self.clock.now()),
+        };
+        let variables = WithDeclared { declared: &declared, otherwise: self.variables.as_ref() };
         let told = match target {
             Target::Webhook { url, signing_secret, allow_private_addresses } => {
-                self.webhook(url, signing_secret.as_deref(), *allow_private_addresses, &body, send).await
+                self.webhook(&variables, (url, signing_secret.as_deref()), *allow_private_addresses, &body, send).await
             }
-            Target::Slack { url, allow_private_addresses } => self.slack(url, *allow_private_addresses, &body).await,
-            Target::Email { .. } => self.mail(target, &body, send).await,
+            Target::Slack { url, allow_private_addresses } => {
+                slack(&variables, url, *allow_private_addresses, &body).await
+            }
+            Target::Email { .. } => self.mail(&variables, target, &body, send).await,
         };
         match told {
             Ok(()) => SendEnd::Sent,
@@ -63,13 +70,13 @@ impl Voice {
 
     async fn webhook(
         &self,
-        url: &str,
-        secret: Option<&str>,
+        variables: &dyn Variables,
+        (url, secret): (&str, Option<&str>),
         allows_private: bool,
         body: &Body,
         send: &AlertSend,
     ) -> Result<(), Undelivered> {
-        let url = resolve(url, self.variables.as_ref()).map_err(Undelivered::Never)?;
+        let url = resolve(url, variables).map_err(Undelivered::Never)?;
         let receiver = Receiver::new(&url, allows_private).map_err(Undelivered::Never)?;
         let bytes = Bytes::from(payload(body, self.store.id()).to_string());
         // The same for every try: whoever gets it twice can tell.
@@ -81,7 +88,7 @@ impl Voice {
             ("webhook-timestamp", time.clone()),
         ];
         if let Some(secret) = secret {
-            let secret = resolve_secret(secret, self.variables.as_ref()).map_err(Undelivered::Never)?;
+            let secret = resolve_secret(secret, variables).map_err(Undelivered::Never)?;
             headers.push(("webhook-signature", sign(secret.expose_secret(), &id, &time, &bytes)));
         }
         match judge(receiver.post(headers, bytes).await) {
@@ -91,18 +98,16 @@ impl Voice {
         }
     }
 
-    async fn slack(&self, url: &str, allows_private: bool, body: &Body) -> Result<(), Undelivered> {
-        let url = resolve_secret(url, self.variables.as_ref()).map_err(Undelivered::Never)?;
-        let receiver = Receiver::new(url.expose_secret(), allows_private).map_err(Undelivered::Never)?;
-        let headers = vec![("content-type", "application/json".to_owned())];
-        judge(receiver.post(headers, Bytes::from(channel(body).to_string())).await)
-    }
-
-    async fn mail(&self, target: &Target, body: &Body, send: &AlertSend) -> Result<(), Undelivered> {
+    async fn mail(
+        &self,
+        variables: &dyn Variables,
+        target: &Target,
+        body: &Body,
+        send: &AlertSend,
+    ) -> Result<(), Undelivered> {
         let Target::Email { smtp, tls, username, password, from, to, allow_private_addresses } = target else {
             return Ok(());
         };
-        let variables = self.variables.as_ref();
         let smtp = resolve(smtp, variables).map_err(Undelivered::Never)?;
         let password = password.as_deref().map(|text| resolve_secret(text, variables)).transpose();
         let password = password.map_err(Undelivered::Never)?;
@@ -119,6 +124,13 @@ impl Voice {
         };
         mail.send().await
     }
+}
+
+async fn slack(variables: &dyn Variables, url: &str, allows_private: bool, body: &Body) -> Result<(), Undelivered> {
+    let url = resolve_secret(url, variables).map_err(Undelivered::Never)?;
+    let receiver = Receiver::new(url.expose_secret(), allows_private).map_err(Undelivered::Never)?;
+    let headers = vec![("content-type", "application/json".to_owned())];
+    judge(receiver.post(headers, Bytes::from(channel(body).to_string())).await)
 }
 
 /// When it is tried again; a test, and one that was tried often enough, is not.

@@ -40,11 +40,11 @@ fn titles_say_what_it_is_about() {
 fn a_text_lists_everything_and_marks_what_is_new() {
     let text = in_words(&body(What::More));
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[0], "More has come to the alert ocr-fails, which lasts since 2026-09-21T12:11:20Z.");
+    assert_eq!(lines[0], "More has come to the alert ocr-fails, which lasts since 2026-09-21T13:11:20Z.");
     assert_eq!(lines[2..4], ["- route a: 7 tasks failed <b> & more", "- route b (new): 7 tasks failed <b> & more"]);
     assert_eq!(
         lines[5..],
-        ["It watches for: 5 failed tasks of a route or incoming within 10m", "Time: 2026-09-21T13:13:20Z"]
+        ["It watches for: 5 failed tasks of a route or incoming within 10m", "Time: 2026-09-21T14:13:20Z"]
     );
     assert!(in_words(&body(What::Resolved)).starts_with("The alert ocr-fails is over. It lasted 1h 2m"));
     let mut many = body(What::Firing);
@@ -55,7 +55,7 @@ fn a_text_lists_everything_and_marks_what_is_new() {
 #[test]
 fn payloads_have_their_forms() {
     let payload = payload(&body(What::Firing), "0a1b2c3d");
-    assert_eq!((&payload["type"], &payload["timestamp"]), (&json!("alert.firing"), &json!("2026-09-21T13:13:20Z")));
+    assert_eq!((&payload["type"], &payload["timestamp"]), (&json!("alert.firing"), &json!("2026-09-21T14:13:20Z")));
     assert_eq!(
         payload["data"]["subjects"][1],
         json!({ "name": "route b", "says": "7 tasks failed <b> & more", "new": true })

@@ -201,16 +201,26 @@ impl Client {
         files: &Arc<dyn Files>,
         hear: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Exchanged {
-        let mut live = self.redaction.live();
-        let hears = &mut |piece: &[u8]| live.hear(piece, hear);
-        let exchanged = self.send(request, Some(credential), request_id, files, hears).await;
-        live.end(hear);
-        self.redaction.exchanged(exchanged)
+        self.redacted(request, Some(credential), request_id, files, hear).await
     }
 
     /// The same without a key, for those who ask for none.
     pub(super) async fn exchange_openly(&self, request: &HttpRequest, files: &Arc<dyn Files>) -> Exchanged {
-        let exchanged = self.send(request, None, None, files, &mut |_| {}).await;
+        self.redacted(request, None, None, files, &mut |_| {}).await
+    }
+
+    /// Keys that the far side repeats are taken out of what is heard and kept.
+    async fn redacted(
+        &self,
+        request: &HttpRequest,
+        credential: Option<Credential>,
+        request_id: Option<&str>,
+        files: &Arc<dyn Files>,
+        hear: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Exchanged {
+        let mut live = self.redaction.live();
+        let exchanged = self.send(request, credential, request_id, files, &mut |piece| live.hear(piece, hear)).await;
+        live.end(hear);
         self.redaction.exchanged(exchanged)
     }
 

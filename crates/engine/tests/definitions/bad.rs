@@ -128,8 +128,8 @@ fn alerts() {
         assert_eq!(problems_beside_good(&text), Vec::new(), "{text}");
     }
     let bad = [
-        (alert(slack), "schema_required", "alerts.a.when"),
-        (alert("when: { type: key_refused }, send: []"), "schema_length", "alerts.a.send"),
+        (alert(slack), "schema_missing", "alerts.a.when"),
+        (alert("when: { type: key_refused }, send: []"), "schema_size", "alerts.a.send"),
         (alert(&format!("when: {{ type: key_refused }}, {slack}, repeat: soon")), "span_wrong", "alerts.a.repeat"),
         (alert(&format!("when: {{ type: key_refused }}, {slack}, at_most: 0")), "schema_range", "alerts.a.at_most"),
         (alert(&format!("when: {{ type: key_refused }}, {slack}, evry: 1h")), "schema_unknown_field", "alerts.a.evry"),
@@ -141,7 +141,7 @@ fn alerts() {
         (when("type: key_refused, client: n"), "reference_unknown", "alerts.a.when.client"),
         (when("type: budget, client: n"), "reference_unknown", "alerts.a.when.client"),
         (when("type: budget, client: mistral"), "budget_missing", "alerts.a.when.client"),
-        (when("type: oldest_waiting"), "schema_required", "alerts.a.when.longer_than"),
+        (when("type: oldest_waiting"), "schema_missing", "alerts.a.when.longer_than"),
         (when("type: disk, free_below: 5GB"), "schema_pattern", "alerts.a.when.free_below"),
         (send("type: pigeon"), "schema_enum", "alerts.a.send[0].type"),
         (send("type: webhook, url: example.com"), "url_wrong", "alerts.a.send[0].url"),
@@ -302,7 +302,7 @@ fn parts_and_references() {
                 "part_unknown",
                 "incoming.i.subscriber.type",
                 2,
-                "known are: inline, answers, webhook, file, mistral, other",
+                "known are: inline, answers, webhook, proxy, file, mistral, other",
             )],
         ),
         (

@@ -185,7 +185,11 @@ mod tests {
         ];
         for (method, headers, code) in cases {
             let said = Caller::of(&request(method, headers)).is_from_here();
-            assert_eq!(said.err().map_or("", |problem| problem.code), code, "{method} {headers:?}");
+            assert_eq!(
+                said.err().map_or_else(String::new, |problem| problem.code.into_owned()),
+                code,
+                "{method} {headers:?}"
+            );
         }
     }
 

@@ -21,6 +21,7 @@ mod document;
 mod events;
 mod extract;
 // FACTOR mod factor;
+mod factor;
 mod filters;
 mod health;
 mod logs;

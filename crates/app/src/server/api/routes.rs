@@ -6,9 +6,9 @@ use super::caller::COOKIE_NAME;
 use super::problem::{Refused, refuse};
 use super::schema::{Finding, ProblemDetails};
 use super::{
-    activities, alerts, audit, bodies, bulk, bundle, calls, choices, definitions, events, filters, health, logs, me,
-    models, once, operations, people, plans, proxy, revisions, runs, schedules, secrets, sessions, settings, sign_in,
-    storages, tasks, tokens, trace, usage, variables, views, webhooks,
+    activities, alerts, audit, bodies, bulk, bundle, calls, choices, definitions, events, factor, filters, health,
+    logs, me, models, once, operations, people, plans, proxy, revisions, runs, schedules, secrets, sessions, settings,
+    sign_in, storages, tasks, tokens, trace, usage, variables, views, webhooks,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -50,9 +50,9 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(super::document::show)),
         route(Viewer, routes!(me::show)),
         route(Viewer, routes!(me::set_password)),
-        // FACTOR route(Viewer, routes!(factor::offer)),
-        // FACTOR route(Viewer, routes!(factor::confirm)),
-        // FACTOR route(Viewer, routes!(factor::remove)),
+        route(Viewer, routes!(factor::offer)),
+        route(Viewer, routes!(factor::confirm)),
+        route(Viewer, routes!(factor::remove)),
         route(Viewer, routes!(sign_in::end)),
         route(Viewer, routes!(sessions::list)),
         route(Viewer, routes!(sessions::end)),
@@ -192,9 +192,9 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
 /// What a token must be for that changes something there, by the first word of the path.
 fn scope_of(path: &str) -> Option<Scope> {
     match path.split('/').nth(1)? {
-        "tasks" | "activities" | "views" | "storages" => Some(Scope::Tasks),
-        "runs" | "schedules" | "webhooks" => Some(Scope::Runs),
-        "definitions" | "plan" | "apply" | "export" | "import" | "operations" | "tests" | "environments" => {
+        "tasks" | "activities" | "views" | "filters" | "storages" => Some(Scope::Tasks),
+        "runs" | "schedules" | "webhooks" | "proxy" => Some(Scope::Runs),
+        "definitions" | "revisions" | "plan" | "apply" | "export" | "test" | "operations" | "alerts" | "models" => {
             Some(Scope::Definitions)
         }
         "secrets" => Some(Scope::Secrets),

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use model::{Millis, Problem};
-// FACTOR use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -199,8 +199,8 @@ async fn show_code(
 
 /// Whether a code is right, and uses it up.
 async fn uses_step(shared: &Shared, name: &str, sealed: &[u8], code: &str) -> Result<bool, Refused> {
-    let secret = sealed; // FACTOR
-    match factor::step(secret, code.trim(), shared.clock.now()) {
+    let secret = super::factor::open(shared, name, sealed).await?;
+    match factor::step(secret.expose_secret(), code.trim(), shared.clock.now()) {
         Some(step) => Ok(shared.store.use_step(name.to_owned(), step).await?),
         None => Ok(false),
     }
