@@ -136,8 +136,13 @@ impl Apply {
     }
 }
 
+/// Files as they are sent: what is wrong with them beyond their bytes is for the server to say, which may know more.
 fn sources(path: &Path) -> Result<Vec<Source>, Failure> {
-    Draft::sources(path).map_err(Failure::refused)
+    let sources = Draft::sources(path).map_err(Failure::refused)?;
+    if sources.iter().any(|source| std::str::from_utf8(&source.bytes).is_err()) {
+        Draft::parse(sources.clone()).map_err(Failure::refused)?;
+    }
+    Ok(sources)
 }
 
 /// Definitions as a server takes them.

@@ -1,6 +1,5 @@
 //! `tramontane audit`: what people did, and were kept from doing.
 
-use super::server::{Items, PAGE, Server};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::{short, time};
@@ -8,9 +7,10 @@ use crate::server::Deed;
 use clap::{Args, Subcommand};
 use model::Millis;
 use serde_json::{Value, json};
-use std::sync::Arc;
-use store::{AuditFilter, Store};
+use store::{AuditEntry, AuditFilter, Store};
 
+/// Entries that are read at a time.
+const PAGE: u32 = 1_000;
 /// What the list shows of an entry.
 const COLUMNS: [&str; 6] = ["at", "who", "origin", "what", "subject", "details"];
 
@@ -43,7 +43,7 @@ enum Verb {
     },
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 struct Wanted {
     /// Only of this person; `cli` is this command line.
     #[arg(long, value_name = "NAME")]
@@ -72,22 +72,35 @@ fn moment(text: &str) -> Result<Millis, String> {
     moment.map(|moment| moment.as_millisecond()).ok_or_else(|| format!("\"{text}\" is no time; write 2026-11-24"))
 }
 
+impl Wanted {
+    /// As a server is asked.
+    fn query(self) -> [(&'static str, Option<String>); 5] {
+        let Self { who, what, subject, since, until } = self;
+        let (since, until) = (since.map(time), until.map(time));
+        [("who", who), ("what", what), ("subject", subject), ("since", since), ("until", until)]
+    }
+}
+
 impl Audit {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        match self.verb {
-            Verb::List { wanted, limit } => {
-                let (mut record, mut found) = (Record::open(context, wanted).await?, Vec::new());
-                while let Some(left) = u64::from(limit).checked_sub(found.len() as u64).filter(|left| *left > 0)
-                    && let Some(page) = record.next(left).await?
-                {
-                    found.extend(page);
-                }
-                print(context, found);
+        let server = context.server()?;
+        match (self.verb, server) {
+            (Verb::List { wanted, limit }, Some(server)) => {
+                print(context, server.items(&["audit"], &wanted.query(), limit.into()).await?);
             }
-            Verb::Export { wanted } => {
-                let mut record = Record::open(context, wanted).await?;
-                while let Some(page) = record.next(PAGE).await? {
-                    page.into_iter().for_each(|deed| context.printer.data(&deed.to_string()));
+            (Verb::List { wanted, limit }, None) => {
+                let store = context.read_store().await?;
+                print(context, list(store.as_ref(), wanted, limit).await?);
+            }
+            (Verb::Export { wanted }, Some(server)) => {
+                let lines = server.text(&["audit", "export"], &wanted.query()).await?;
+                lines.lines().for_each(|line| context.printer.data(line));
+            }
+            (Verb::Export { wanted }, None) => {
+                let store = context.read_store().await?;
+                let mut filter = filter(wanted);
+                while let Some(page) = next_page(store.as_ref(), &mut filter, PAGE).await? {
+                    page.into_iter().for_each(|entry| context.printer.data(&json!(Deed::from(entry)).to_string()));
                 }
             }
         }
@@ -95,54 +108,26 @@ impl Audit {
     }
 }
 
-/// Where the record is read, and up to where it was.
-struct Record {
-    source: Source,
-    wanted: Wanted,
-    before: Option<i64>,
+fn filter(Wanted { who, what, subject, since, until }: Wanted) -> AuditFilter {
+    AuditFilter { before: None, who, what, subject, since, until, limit: PAGE }
 }
 
-enum Source {
-    Store(Arc<dyn Store>),
-    Server(Box<Server>),
+/// The page that comes now; the filter then asks for the one after it.
+async fn next_page(store: &dyn Store, filter: &mut AuditFilter, most: u32) -> Result<Option<Vec<AuditEntry>>, Failure> {
+    filter.limit = most.min(PAGE);
+    let page = store.find_audit(filter.clone()).await?;
+    filter.before = page.last().map(|entry| entry.id);
+    Ok((!page.is_empty()).then_some(page))
 }
 
-impl Record {
-    async fn open(context: &Context, wanted: Wanted) -> Result<Self, Failure> {
-        let source = match context.server()? {
-            Some(server) => Source::Server(Box::new(server)),
-            None => Source::Store(context.read_store().await?),
-        };
-        Ok(Self { source, wanted, before: None })
+async fn list(store: &dyn Store, wanted: Wanted, limit: u32) -> Result<Vec<Value>, Failure> {
+    let (mut filter, mut found) = (filter(wanted), Vec::new());
+    while let Some(left) = limit.checked_sub(u32::try_from(found.len()).unwrap_or(u32::MAX)).filter(|left| *left > 0)
+        && let Some(page) = next_page(store, &mut filter, left).await?
+    {
+        found.extend(page.into_iter().map(|entry| json!(Deed::from(entry))));
     }
-
-    /// The page that comes now.
-    async fn next(&mut self, most: u64) -> Result<Option<Vec<Value>>, Failure> {
-        let Wanted { who, what, subject, since, until } = self.wanted.clone();
-        let limit = most.min(PAGE);
-        let page = match &self.source {
-            Source::Store(store) => {
-                let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-                let filter = AuditFilter { before: self.before, who, what, subject, since, until, limit };
-                let page = store.find_audit(filter).await?;
-                page.into_iter().map(|entry| json!(Deed::from(entry))).collect()
-            }
-            Source::Server(server) => {
-                let query = [
-                    ("who", who),
-                    ("what", what),
-                    ("subject", subject),
-                    ("since", since.map(time)),
-                    ("until", until.map(time)),
-                    ("limit", Some(limit.to_string())),
-                    ("cursor", self.before.map(|before| before.to_string())),
-                ];
-                server.get::<Items<Value>>(&["audit"], &query).await?.items
-            }
-        };
-        self.before = page.last().and_then(|deed| deed["id"].as_i64());
-        Ok((!page.is_empty()).then_some(page))
-    }
+    Ok(found)
 }
 
 fn print(context: &Context, found: Vec<Value>) {

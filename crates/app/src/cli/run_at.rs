@@ -4,6 +4,7 @@ use super::run::{Bar, Run, TICK, interrupted};
 use super::server::Server;
 use super::summary::Summary;
 use super::{Context, Ended, Failure};
+use crate::exit::Exit;
 use crate::progress::{LaneProgress, Progress};
 use engine::WorkEnd;
 use engine::clock::{Clock as _, SystemClock};
@@ -33,15 +34,19 @@ pub(super) async fn run(server: &Server, context: &Context, wanted: Run) -> Ende
     let began = SystemClock.now();
     let bar = Bar::new(printer);
     let end = tokio::select! {
-        end = through(server, &open, wanted.wait.0, &bar) => end?,
-        () = interrupted() => WorkEnd::Stopped,
+        end = through(server, &open, wanted.wait.0, &bar) => end,
+        () = interrupted() => Ok(WorkEnd::Stopped),
     };
     drop(bar);
-    if end == WorkEnd::Stopped {
+    if !matches!(end, Ok(WorkEnd::Idle | WorkEnd::Waiting(_))) {
         printer.say(&format!("run {run} goes on at {}", server.url()));
     }
     let seconds = (SystemClock.now() - began) as f64 / 1_000.0;
-    let summary = Summary::new(&progress(server, &open).await?, end, seconds);
+    let all = tokio::select! {
+        all = progress(server, &open) => all?,
+        () = interrupted() => return Ok(Exit::Stopped),
+    };
+    let summary = Summary::new(&all, end?, seconds);
     summary.print(printer);
     Ok(summary.exit())
 }

@@ -5,6 +5,7 @@ use crate::world::serving::Serving;
 use crate::world::{Ran, Simulator, World};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::process::Command;
 
 pub(crate) const ROLES: [&str; 4] = ["viewer", "operator", "editor", "admin"];
 
@@ -37,6 +38,10 @@ schedules:
 storages:
   seen: {}
   empty: { ttl: 1d }
+alerts:
+  failures:
+    when: { type: failed_tasks, route: describe, count: 100, within: 1h }
+    send: [ { type: webhook, url: "https://alerts.example/here" } ]
 "#;
 
 pub(crate) struct Desk {
@@ -57,6 +62,7 @@ impl Desk {
         world.write("bad.yaml", flow.replace("incoming: rows", "incoming: rowz"));
         world.run(&["apply", "flow.yaml"]).expect(0);
         world.run(&["run", "rows"]).expect(6);
+        world.run(&["storages", "set", "seen", "a/b", "{\"c\": [1.50, null]}"]).expect(0);
         world.run(&["environment", "set", "test", "--colour", "green"]).expect(0);
         let serving = Serving::start(&mut world.command(&[]));
         let mut tokens = BTreeMap::new();
@@ -74,6 +80,13 @@ impl Desk {
     /// A command beside the store.
     pub(crate) fn beside(&self, arguments: &[&str]) -> Ran {
         self.world.run(arguments)
+    }
+
+    /// A command through the server, to be fed.
+    pub(crate) fn command(&self, who: &str, arguments: &[&str]) -> Command {
+        let mut command = self.world.command(arguments);
+        command.env("TRAMONTANE_SERVER", self.url()).env("TRAMONTANE_TOKEN", &self.tokens[who]);
+        command
     }
 
     /// The same through the server, as an administrator.

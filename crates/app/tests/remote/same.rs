@@ -1,6 +1,7 @@
 //! A command through a server prints what it prints beside the store.
 
 use crate::desk::{Desk, timeless};
+use crate::world::serving::wait_for;
 
 /// What looks, as a text and as JSON, and how it ends.
 const LOOKS: &[(&str, i32)] = &[
@@ -34,6 +35,52 @@ const LOOKS: &[(&str, i32)] = &[
     ("audit list --who nobody", 0),
     ("audit export --what person.write --since 2020-01-01", 0),
     ("environment show", 0),
+    ("tasks list", 0),
+    ("tasks list --state failed --route describe", 0),
+    ("tasks list --incoming rows", 0),
+    ("tasks list --limit 2", 0),
+    ("tasks list --limit 0", 0),
+    ("tasks list --where .payload.n==2", 0),
+    ("tasks list --filter status:finished --limit 1", 0),
+    ("tasks list --route nobody", 3),
+    ("tasks list --filter stat:finished", 3),
+    ("tasks list --where .[", 3),
+    ("tasks show 1", 0),
+    ("tasks show 2", 0),
+    ("tasks show 4", 0),
+    ("tasks show 4711", 3),
+    ("tasks retry --state failed --dry-run", 0),
+    ("tasks retry 1 2 4711 --dry-run", 0),
+    ("tasks skip --where .payload.n==3 --dry-run", 0),
+    ("tasks cancel 1", 3),
+    ("tasks cancel 2 4711", 3),
+    ("tasks retry 2 3 --payload {}", 3),
+    ("tasks retry 1 --payload {}", 3),
+    ("tasks retry 4 --payload {", 3),
+    ("activities list", 0),
+    ("activities show 4711", 3),
+    ("activities pause 4711", 3),
+    ("webhooks", 0),
+    ("storages list", 0),
+    ("storages show seen", 0),
+    ("storages show seen --limit 2", 0),
+    ("storages show seen --search nothing-like-it", 0),
+    ("storages show nobody", 3),
+    ("storages get seen a/b", 0),
+    ("storages get seen 4711", 3),
+    ("storages set nobody a 1", 3),
+    ("storages set seen a {", 3),
+    ("storages delete seen a/b 4711", 3),
+    ("storages delete seen a/b --dry-run", 0),
+    ("storages delete seen --all --dry-run", 0),
+    ("secrets list", 0),
+    ("secrets delete nobody", 3),
+    ("alerts list", 0),
+    ("alerts list --messages 0", 0),
+    ("alerts try nobody", 3),
+    ("alerts mute nobody", 3),
+    ("models list", 0),
+    ("models list --all", 0),
     ("run nobody", 3),
     ("run hook", 3),
 ];
@@ -43,6 +90,10 @@ fn a_command_prints_the_same_beside_the_store_and_through_its_server() {
     let desk = Desk::new();
     // When a token was last used is known to about a minute: let all of them have been.
     crate::desk::ROLES.iter().for_each(|who| drop(desk.through_as(who, &["environment", "show"]).expect(0)));
+    // It looks at the models of the service soon after it has begun.
+    let looked =
+        || desk.beside(&["models", "list", "--json"]).json()["clients"][0]["checked_at"].is_string().then_some(());
+    wait_for("a look at the models", looked);
     for (line, code) in LOOKS {
         for json in [&[][..], &["--json"]] {
             let arguments = [&line.split(' ').collect::<Vec<_>>()[..], json].concat();
