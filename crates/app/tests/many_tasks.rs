@@ -134,7 +134,7 @@ fn tasks_are_found_by_filters() {
         ("route:fine,wrong -status:failed", whole),
         ("kind:pull", 1),
         ("incoming:rows status:finished", 1),
-        ("code:transform_failed", whole),
+        ("code:jq_failed", whole),
         ("code:nothing_like_it", 0),
         ("id:3", 1),
         ("identifier:A17", 2),
@@ -153,7 +153,7 @@ fn tasks_are_found_by_filters() {
         assert_eq!((&counted["count"], &counted["count_is_capped"]), (&json!(expected), &json!(false)), "{filter}");
     }
     let first = api.get("/tasks?limit=1&filter=status%3Afailed");
-    assert_eq!(first["items"][0]["problem"]["code"], "transform_failed");
+    assert_eq!(first["items"][0]["problem"]["code"], "jq_failed");
     assert_eq!(first["items"][0]["identifier"], json!(format!("A{ROWS}")));
     assert!(first["items"][0].get("payload").is_none(), "a list has no payloads");
 
@@ -189,7 +189,7 @@ fn tasks_are_found_by_filters() {
     };
     assert_eq!(names("/filters/suggest?text=st"), [json!("status")]);
     assert_eq!(names("/filters/suggest?key=route&text=wro"), [json!("wrong")]);
-    assert_eq!(names("/filters/suggest?key=code"), [json!("transform_failed")]);
+    assert_eq!(names("/filters/suggest?key=code"), [json!("jq_failed")]);
     assert!(names("/filters/suggest?key=status").contains(&json!("unknown")));
     assert_eq!(api.ask("GET", "/filters/suggest?key=colour", &Value::Null).0, 400);
 

@@ -14,6 +14,8 @@ pub enum Scope {
     Runs,
     /// Changes definitions, and tries them and operations out.
     Definitions,
+    /// Calls routes that answer.
+    Proxy,
     /// Sets and deletes secrets.
     Secrets,
     /// Changes people, tokens, sessions and settings.
@@ -22,7 +24,8 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 6] = [Self::Read, Self::Tasks, Self::Runs, Self::Definitions, Self::Secrets, Self::People];
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Tasks, Self::Runs, Self::Definitions, Self::Proxy, Self::Secrets, Self::People];
 
     /// The word used in tables, API and CLI.
     #[must_use]
@@ -32,6 +35,7 @@ impl Scope {
             Self::Tasks => "tasks",
             Self::Runs => "runs",
             Self::Definitions => "definitions",
+            Self::Proxy => "proxy",
             Self::Secrets => "secrets",
             Self::People => "people",
         }

@@ -12,8 +12,15 @@ use model::{Millis, RunId, TaskId, TaskState};
 pub(crate) const SLACK: Millis = 600_000;
 /// Matches that are counted one by one at most.
 pub(crate) const MOST_COUNTED: u64 = 10_000;
-/// Tasks that are looked at to count, or to draw a histogram, at most.
-pub(crate) const WIDE: u32 = 300_000;
+/// Tasks that are passed to count, or to draw a histogram, at most.
+const WIDE: u32 = 300_000;
+/// The same where each is looked at closely.
+const WIDE_CLOSELY: u32 = 50_000;
+
+/// How many tasks are passed at most, where those conditions are asked of what belongs to them.
+pub(crate) fn wide(parts: &sql::Parts, reads_data: bool) -> u32 {
+    if parts.rest == sql::ALWAYS && !reads_data { WIDE } else { WIDE_CLOSELY }
+}
 
 /// Which tasks are looked for: all conditions hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -279,12 +286,15 @@ pub(crate) mod sql {
         pub(crate) values: Vec<Bound>,
     }
 
+    /// The condition of nothing.
+    pub(crate) const ALWAYS: &str = "true";
+
     /// What an attempt's rows are found by.
     const OF_TASK: &str = "key >= task.id << 24 AND key < (task.id + 1) << 24";
 
     /// Puts the conditions together; those on data are not among them. Values count from `first`.
     pub(crate) fn parts(search: &Search, dialect: &Dialect, first: usize) -> Parts {
-        let mut parts = Parts { row: "true".to_owned(), rest: "true".to_owned(), values: Vec::new() };
+        let mut parts = Parts { row: ALWAYS.to_owned(), rest: ALWAYS.to_owned(), values: Vec::new() };
         let mut writer = Writer { dialect, first, values: Vec::new() };
         let times = [(search.since, super::Compare::AtLeast), (search.until, super::Compare::Less)];
         for (time, compare) in times {

@@ -95,7 +95,15 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     no_color: bool,
     /// How what happens is written to stderr.
-    #[arg(long, global = true, env = "TRAMONTANE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        hide_possible_values = true,
+        hide_default_value = true,
+        env = "TRAMONTANE_LOG_FORMAT",
+        value_name = "text|json",
+        default_value = "text"
+    )]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use model::{Problem, Role, suggest};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use store::{AuditEntry, NewLink, Person, Store};
 
 /// More than a password can be.
@@ -221,11 +221,8 @@ fn show_written(context: &Context, person: &Value) {
 
 async fn set_password(context: &Context, store: &dyn Store, name: String) -> Result<(), Failure> {
     let name = known(store, &name).await?.name;
-    let mut text = String::new();
-    let unread = |error: std::io::Error| Problem::new("password_unread", format!("stdin: {error}"));
-    let read = std::io::stdin().take(LONGEST_LINE).read_to_string(&mut text).map_err(unread);
-    read.map_err(|problem| Failure::new(Exit::Trouble, problem))?;
-    let password = text.lines().next().unwrap_or_default().to_owned();
+    let unread = |error| Failure::new(Exit::Trouble, Problem::new("password_unread", format!("stdin: {error}")));
+    let password = read_password(&name).map_err(unread)?;
     check_password(&password, &name).map_err(|problem| Failure::refused(vec![problem]))?;
     let hash = Passwords::default().hash(password.into()).await;
     let hash = hash.map_err(|problem| Failure::new(Exit::Trouble, problem))?;
@@ -233,6 +230,16 @@ async fn set_password(context: &Context, store: &dyn Store, name: String) -> Res
     store.set_password(name, hash, audit).await?;
     context.printer.say("done; they are signed out everywhere");
     Ok(())
+}
+
+/// From a prompt without echo, or the first line of what is piped in.
+fn read_password(name: &str) -> std::io::Result<String> {
+    if std::io::stdin().is_terminal() {
+        return rpassword::prompt_password(format!("new password of {name}: "));
+    }
+    let mut text = String::new();
+    std::io::stdin().take(LONGEST_LINE).read_to_string(&mut text)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 async fn link(context: &Context, store: &dyn Store, name: String, url: &str) -> Result<(), Failure> {

@@ -1,12 +1,13 @@
 //! `tramontane secrets`: values that definitions refer to by name, sealed in the store.
 
+use super::people::did;
 use super::server::Items;
 use super::{Context, Ended, Failure};
 use crate::environment::opened;
 use crate::exit::Exit;
 use crate::keys::Change;
 use crate::print::time;
-use crate::{outside, secrets, settings};
+use crate::{outside, secrets};
 use clap::{Args, Subcommand};
 use engine::definitions::used_secrets;
 use engine::definitions::variables::Variables as _;
@@ -15,7 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use store::{AuditEntry, StoreError, crash};
+use store::{StoreError, crash};
 
 /// Arguments of `tramontane secrets`.
 #[derive(Debug, Args)]
@@ -58,13 +59,6 @@ enum Verb {
     Rotate,
     /// Opens every secret, and says where those come from that definitions use.
     Check,
-}
-
-/// What was done on the command line, for the record.
-fn did(what: &str, subject: &str) -> AuditEntry {
-    let (at, cli) = (settings::clock().now(), "cli".to_owned());
-    let (what, subject) = (what.to_owned(), subject.to_owned());
-    AuditEntry { id: 0, at, who: cli.clone(), origin: cli, what, subject, details: None }
 }
 
 /// What does not fit is refused; the rest is trouble.

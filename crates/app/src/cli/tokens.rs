@@ -21,7 +21,7 @@ Example: tramontane tokens add ann --label laptop --expires 90d
 
 A token is shown once. Send it as \"Authorization: Bearer TOKEN\" to /api/v1/….
 
-Scopes: read (looks, changes nothing), tasks, runs, definitions, secrets, people. Without one a token may do all
+Scopes: read (looks, changes nothing), tasks, runs, definitions, proxy, secrets, people. Without one a token may do all
 that its role may.")]
 pub(crate) struct Tokens {
     #[command(subcommand)]

@@ -46,6 +46,7 @@ pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Val
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = HealthCondition)]
 pub(super) enum Condition {
     /// As it should be.
     Well,
@@ -57,6 +58,7 @@ pub(super) enum Condition {
 
 /// How one part is.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthPart)]
 pub(super) struct Part {
     /// `engine`, `store`, `http_client`, `queue`, `route` or `incoming`.
     part: &'static str,

@@ -10,7 +10,6 @@ mod listen;
 mod metrics;
 mod webhooks;
 
-// FACTOR use crate::keys::Keys;
 use crate::keys::Keys;
 use crate::logs::Logs;
 use crate::sign_in::SigningIn;

@@ -25,11 +25,11 @@ use std::fs::{self, File, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use world::serving::{Serving, wait_for};
-use world::{Ran, World};
+use world::serving::{Serving, exchange, wait_for};
+use world::{Ran, World, people};
 
 /// Kinds of secrets. Each has a value of its own: long, random, with letters that are written otherwise in URLs and JSON.
-const KINDS: [&str; 13] = [
+const KINDS: [&str; 15] = [
     "an api_key, stored",
     "an admin_key, from a file",
     "a user_key, from a command",
@@ -43,9 +43,11 @@ const KINDS: [&str; 13] = [
     "user and password in a base URI",
     "the key that seals",
     "the key that sealed before",
+    "somebody's password",
+    "a password that is wrong",
 ];
-// To be added with what they belong to: session cookie, password, second factor (see docs/api.md), each as a line above
-// and as requests in `visit`.
+// Further ones are made while it goes on: a token, a session, a link. To be added where it can be asked for: what a second
+// factor is made from, as a request in `sign_in`.
 
 /// What the service does with a row that has this word; `panic` is done to it by a transformer before it is sent.
 const ROWS: [&str; 16] = [
@@ -230,6 +232,8 @@ impl Stage {
             "/api/v1/audit",
             "/api/v1/openapi.json",
             "/api/v1/logs",
+            "/api/v1/health",
+            "/api/v1/sessions",
             "/api/v1/settings",
         ]
         .map(str::to_owned)
@@ -269,6 +273,41 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Somebody signs in, with a wrong password and with the right one. What is made for them.
+    fn sign_in(&mut self, serving: &Serving) -> Vec<(String, String)> {
+        let password = self.value("somebody's password").to_owned();
+        let mut child = self
+            .command(&["people", "password", "ann"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        let ran = Ran::of(child.wait_with_output().unwrap()).expect(0);
+        self.hear(&ran);
+        let mut made = Vec::new();
+        for (kind, expected) in [("a password that is wrong", 401), ("somebody's password", 200)] {
+            let answer = people::sign_in(serving, "ann", self.value(kind), None);
+            assert_eq!(answer.status, expected, "{kind}: {answer:?}");
+            self.said.add("answer to somebody who signs in", answer.body.as_bytes());
+            for cookie in answer.headers("set-cookie") {
+                let pair = cookie.split(';').next().unwrap();
+                let me = exchange(&serving.address, "GET", "/api/v1/me", &[("cookie", pair)], b"").unwrap();
+                assert_eq!(me.status, 200, "{me:?}");
+                self.said.add("answer to a session", format!("{}{}", me.head, me.body).as_bytes());
+                made.push(("a session".to_owned(), pair.split_once('=').unwrap().1.to_owned()));
+            }
+        }
+        // Shown once to whoever asked, so what it prints is not searched.
+        let link = Ran::of(self.command(&["people", "link", "ann", "--json"]).output().unwrap()).expect(0).stdout;
+        let bits = link.split("token=").nth(1).unwrap().split('"').next().unwrap();
+        made.push(("a link to set a password".to_owned(), bits.to_owned()));
+        made
+    }
+}
+
 #[test]
 fn no_canary_is_found_anywhere() {
     let mut stage = Stage::new();
@@ -291,6 +330,7 @@ fn no_canary_is_found_anywhere() {
         done.then_some(())
     });
     stage.knock(&serving);
+    let made = stage.sign_in(&serving);
     stage.visit(&serving, &token);
     for verb in [
         &["secrets", "list", "--json"][..],
@@ -317,7 +357,7 @@ fn no_canary_is_found_anywhere() {
     stage.run(stage.command(&["secrets", "check"]).env("TRAMONTANE_KEY", &new)).expect(0);
     stage.run(stage.command(&["backup", "later.backup"]).env("TRAMONTANE_KEY", &new)).expect(0);
 
-    look(stage, &token);
+    look(stage, &token, made);
 }
 
 /// What is refused at the start says so without the value.
@@ -355,7 +395,7 @@ fn fail_at_the_start(stage: &mut Stage) {
 }
 
 /// Searches everything.
-fn look(mut stage: Stage, token: &str) {
+fn look(mut stage: Stage, token: &str, made: Vec<(String, String)>) {
     let sent = stage.service.requests();
     for kind in ["an api_key, stored", "an admin_key, from a file", "a user_key, from a command"] {
         assert!(sent.iter().any(|request| request.contains(stage.value(kind))), "{kind} was never sent");
@@ -371,6 +411,7 @@ fn look(mut stage: Stage, token: &str) {
         stage.values.iter().map(|(kind, value)| ((*kind).to_owned(), value.clone())).collect();
     values.push(("a token of the API".to_owned(), token.to_owned()));
     let bits = token.strip_prefix("tramontane_").unwrap();
+    values.extend(made);
     values.push(("the bits of a token of the API".to_owned(), bits.to_owned()));
 
     // What everybody may see is found where it should be: the search works, and the log is loud.

@@ -25,9 +25,11 @@ pub struct Choice {
     pub label: Option<String>,
 }
 
-/// What the path does not say: the path before the slot, the slot, and the list with the member of an item that is
-/// the value; or why nothing can be chosen.
-const HAND_KEPT: [(&str, &str, Result<(&str, &str), &str>); 8] = [
+/// A list and the member of an item that is the value, or why nothing can be chosen.
+type Kept = Result<(&'static str, &'static str), &'static str>;
+
+/// What the path does not say: the path before the slot, the slot, and what is chosen from.
+const HAND_KEPT: [(&str, &str, Kept); 8] = [
     // The list at the agents' own path is deprecated.
     ("/v1/agents", "agent_id", Ok(("/v1/agents/pages", "id"))),
     ("/v1/fine_tuning/models", "model_id", Ok(("/v1/models", "id"))),

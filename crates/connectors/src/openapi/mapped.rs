@@ -57,7 +57,7 @@ fn settle(problems: &mut Vec<Problem>, unchecked: &[String], wide: &Value, given
     }
     let around = |problem: &Problem| unchecked.iter().any(|place| is_within(place, &problem.place));
     problems.retain(|problem| !(of_schema(problem) && problem.code != code::MISSING && around(problem)));
-    if !problems.iter().any(|problem| of_schema(problem)) {
+    if !problems.iter().any(of_schema) {
         let wrong = checker.problems(given).into_iter().map(|problem| problem.within("/payload"));
         let weigh = |problem: Problem| if problem.code == code::UNKNOWN_FIELD { problem.warning() } else { problem };
         problems.extend(wrong.map(weigh));

@@ -47,7 +47,7 @@ pub enum Outcome {
     /// It ended: the push task, or the pull task where that made none.
     Ended(Box<TaskStory>),
     /// It goes on.
-    Open(TaskRow),
+    Open(Box<TaskRow>),
 }
 
 /// Hands data in at an incoming.
@@ -119,7 +119,7 @@ pub async fn outcome(
         }
         let now = parts.clock.now();
         if is_last || now >= until {
-            return Ok(Outcome::Open(row));
+            return Ok(Outcome::Open(Box::new(row)));
         }
         let look_at = if parts.store.is_shared() { until.min(now + POLL) } else { until };
         tokio::select! {

@@ -9,7 +9,7 @@ use crate::blobs::BlobId;
 use crate::bodies;
 use crate::keys::attempt_key;
 use crate::search::sql::{Bound, Dialect, more_columns, parts};
-use crate::search::{self, MOST_COUNTED, SLACK, WIDE};
+use crate::search::{self, MOST_COUNTED, SLACK};
 use crate::{
     Body, BodyOf, BucketsBy, Count, Found, FoundTask, Histogram, LaneId, Run, Search, Searching, StoreError, SuggestOf,
     Suggested, UsageBucket,
@@ -245,21 +245,23 @@ async fn count(db: &mut PgConnection, search: &Search) -> Result<Count, Fault> {
         return count_data(db, search, span).await;
     }
     let parts = parts(search, &POSTGRES, 3);
+    let most = search::wide(&parts, false);
     let text = format!(
         "SELECT count(*) FILTER (WHERE {}), count(*) FROM
-             (SELECT * FROM task WHERE id < $1 AND id >= $2 AND {} ORDER BY id DESC LIMIT {WIDE}) AS task",
+             (SELECT * FROM task WHERE id < $1 AND id >= $2 AND {} ORDER BY id DESC LIMIT {most}) AS task",
         parts.rest, parts.row
     );
     let query = sqlx::query(AssertSqlSafe(text)).bind(span[0]).bind(span[1]);
     let row = bind(query, &parts.values).fetch_one(db).await?;
     let count = row.try_get::<i64, _>(0)?.unsigned_abs();
-    let is_capped = count > MOST_COUNTED || row.try_get::<i64, _>(1)? >= i64::from(WIDE);
+    let is_capped = count > MOST_COUNTED || row.try_get::<i64, _>(1)? >= i64::from(most);
     Ok(Count { count: count.min(MOST_COUNTED), is_capped })
 }
 
 /// The same, where data must be read.
 async fn count_data(db: &mut PgConnection, search: &Search, span: [i64; 2]) -> Result<Count, Fault> {
-    let ids = ids(db, search, span, WIDE as usize).await?;
+    let most = search::wide(&parts(search, &POSTGRES, 3), true) as usize;
+    let ids = ids(db, search, span, most).await?;
     let looks = Looks::new(search);
     let mut count = 0;
     for chunk in ids.chunks(CHUNK) {
@@ -268,7 +270,7 @@ async fn count_data(db: &mut PgConnection, search: &Search, span: [i64; 2]) -> R
             return Ok(Count { count: MOST_COUNTED, is_capped: true });
         }
     }
-    Ok(Count { count, is_capped: ids.len() >= WIDE as usize })
+    Ok(Count { count, is_capped: ids.len() >= most })
 }
 
 /// Tasks by span of time and state.
@@ -276,9 +278,10 @@ async fn histogram(db: &mut PgConnection, search: &Search, width: Millis) -> Res
     let Some(since) = search.since else { return Ok(Histogram::default()) };
     let Some(span) = span(db, search).await? else { return Ok(Histogram::default()) };
     let parts = parts(search, &POSTGRES, 5);
+    let most = search::wide(&parts, false);
     let text = format!(
         "SELECT (created_at - $3) / $4 AS bucket, state, count(*) FILTER (WHERE {}), count(*), min(id)
-         FROM (SELECT * FROM task WHERE id < $1 AND id >= $2 AND {} ORDER BY id DESC LIMIT {WIDE}) AS task
+         FROM (SELECT * FROM task WHERE id < $1 AND id >= $2 AND {} ORDER BY id DESC LIMIT {most}) AS task
          GROUP BY bucket, state ORDER BY bucket, state",
         parts.rest, parts.row
     );
@@ -294,7 +297,7 @@ async fn histogram(db: &mut PgConnection, search: &Search, width: Millis) -> Res
             histogram.counts.push((u32::try_from(bucket).unwrap_or(0), state(row, 1)?, count.unsigned_abs()));
         }
     }
-    if looked >= i64::from(WIDE) {
+    if looked >= i64::from(most) {
         histogram.scanned_until = created(db, oldest).await?;
     }
     Ok(histogram)

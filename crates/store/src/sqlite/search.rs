@@ -6,8 +6,8 @@ use super::rows::{some_bytes, state, usage_sum};
 use crate::blobs::BlobId;
 use crate::bodies;
 use crate::keys::attempt_key;
-use crate::search::sql::{Bound, Dialect, Parts, more_columns, parts};
-use crate::search::{self, MOST_COUNTED, SLACK, WIDE};
+use crate::search::sql::{ALWAYS, Bound, Dialect, Parts, more_columns, parts};
+use crate::search::{self, MOST_COUNTED, SLACK};
 use crate::{
     Body, BodyOf, BucketsBy, Count, Found, FoundTask, Histogram, LaneId, Run, Search, Searching, StoreError, SuggestOf,
     Suggested, Test, UsageBucket,
@@ -334,7 +334,8 @@ fn count(db: &Connection, search: &Search) -> Result<Count, StoreError> {
     };
     let Some(ways) = Ways::of(db, search, span)? else { return Ok(Count { count: 0, is_capped: false }) };
     let looks = Looks::new(search);
-    let needs_look = ways.parts.rest != "true" || looks.reads_data;
+    let needs_look = ways.parts.rest != ALWAYS || looks.reads_data;
+    let most = search::wide(&ways.parts, looks.reads_data);
     let mut statements = ways.prepare(db)?;
     let mut walk = Walk::over(&mut statements, &ways)?;
     let (mut count, mut walked) = (0, 0);
@@ -343,7 +344,7 @@ fn count(db: &Connection, search: &Search) -> Result<Count, StoreError> {
         if fits && (!needs_look || looks.at(db, search, id)?.is_some()) {
             count += 1;
         }
-        if count >= MOST_COUNTED || walked >= WIDE {
+        if count >= MOST_COUNTED || walked >= most {
             return Ok(Count { count, is_capped: true });
         }
     }
@@ -360,7 +361,8 @@ fn histogram(db: &Connection, search: &Search, width: Millis) -> Result<Histogra
          GROUP BY bucket, state ORDER BY bucket, state",
         parts.rest, parts.row
     );
-    let ends = [span.below, span.from, since, width, i64::from(WIDE)].map(Bound::Integer);
+    let most = i64::from(search::wide(&parts, false));
+    let ends = [span.below, span.from, since, width, most].map(Bound::Integer);
     let mut statement = db.prepare_cached(&text)?;
     let mut rows = statement.query(params_from_iter(ends.iter().chain(&parts.values)))?;
     let (mut histogram, mut looked, mut oldest) = (Histogram::default(), 0, i64::MAX);
@@ -373,7 +375,7 @@ fn histogram(db: &Connection, search: &Search, width: Millis) -> Result<Histogra
             histogram.counts.push((u32::try_from(bucket).unwrap_or(0), state(row, 1)?, count.unsigned_abs()));
         }
     }
-    if looked >= i64::from(WIDE) {
+    if looked >= most {
         histogram.scanned_until = created(db, oldest)?;
     }
     Ok(histogram)

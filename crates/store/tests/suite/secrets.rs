@@ -2,7 +2,7 @@
 
 use super::{Bench, Fixture, NOW};
 use store::seal::{KEY_BYTES, Key, Ring, SECRET, key_of};
-use store::{AuditEntry, AuditFilter, NewSecret, Person, Secrets, Store, StoreError};
+use store::{AuditEntry, AuditFilter, NewSecret, Person, Secrets, SignIn, Store, StoreError};
 
 fn key(byte: u8) -> Key {
     Key::new([byte; KEY_BYTES])

@@ -99,6 +99,7 @@ pub(super) async fn list(
     let limit = limited(limit, 100, 1_000)?;
     let before = cursor.map(|cursor| cursor.parse().map_err(|_| wrong("this is no cursor"))).transpose()?;
     let (since, until) = (instant(since)?, instant(until)?);
+    may_be_there([&who, &what, &subject])?;
     let page = shared.store.find_audit(AuditFilter { before, who, what, subject, since, until, limit }).await?;
     let next = (page.len() == limit as usize).then(|| page.last().map(|entry| entry.id.to_string())).flatten();
     Ok(Json(Page { items: page.into_iter().map(Deed::from).collect(), next }))
@@ -116,12 +117,21 @@ pub(super) async fn export(
 ) -> Result<Response, Refused> {
     let details = json!({ "who": who, "what": what, "subject": subject, "since": since, "until": until });
     let (since, until) = (instant(since)?, instant(until)?);
+    may_be_there([&who, &what, &subject])?;
     shared.store.record(vec![actor.did_so("audit.export", "audit", shared.clock.now(), &details)]).await?;
     let filter = AuditFilter { before: None, who, what, subject, since, until, limit: PAGE };
     let pages = try_unfold(Some(filter), move |filter| lines(shared.store.clone(), filter));
     let headers =
         [(CONTENT_TYPE, "application/x-ndjson"), (CONTENT_DISPOSITION, "attachment; filename=\"audit.ndjson\"")];
     Ok((headers, Body::from_stream(pages)).into_response())
+}
+
+/// A NUL is in no entry, and no database takes one as a text.
+fn may_be_there(asked: [&Option<String>; 3]) -> Result<(), Refused> {
+    match asked.into_iter().flatten().any(|text| text.contains('\0')) {
+        true => Err(wrong("this is in no entry")),
+        false => Ok(()),
+    }
 }
 
 /// The lines of a page, and which one comes next.

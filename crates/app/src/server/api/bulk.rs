@@ -12,7 +12,7 @@ use crate::filter::Wanted;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use model::{Money, Problem, RunId};
+use model::{Money, Problem, RunId, TaskId};
 use serde::{Deserialize, Serialize};
 use store::{Count, Decision, NewActivity, Search};
 use utoipa::ToSchema;
@@ -161,7 +161,8 @@ async fn begin(
     count: Count,
 ) -> Result<(StatusCode, Json<Activity>), Refused> {
     let now = shared.clock.now();
-    let below = shared.store.next_number().await?;
+    // What comes later is not meant, unless it is named.
+    let below = if wish.ids.is_some() { TaskId(i64::MAX) } else { shared.store.next_number().await? };
     wish.below = below.0;
     let wish = schema::json(&wish).to_string();
     let mut audit = actor.did(what, "", now);

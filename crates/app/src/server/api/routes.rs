@@ -193,10 +193,11 @@ pub(in super::super) fn router(shared: &Shared) -> Router<Shared> {
 fn scope_of(path: &str) -> Option<Scope> {
     match path.split('/').nth(1)? {
         "tasks" | "activities" | "views" | "filters" | "storages" => Some(Scope::Tasks),
-        "runs" | "schedules" | "webhooks" | "proxy" => Some(Scope::Runs),
+        "runs" | "schedules" | "webhooks" => Some(Scope::Runs),
         "definitions" | "revisions" | "plan" | "apply" | "export" | "test" | "operations" | "alerts" | "models" => {
             Some(Scope::Definitions)
         }
+        "proxy" => Some(Scope::Proxy),
         "secrets" => Some(Scope::Secrets),
         "people" | "tokens" | "sessions" | "session" | "me" | "audit" | "settings" => Some(Scope::People),
         _ => None,

@@ -56,6 +56,7 @@ impl From<&store::AccessToken> for Token {
 
 /// A token that is wished for.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = TokenWish)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     /// For whom it speaks: whoever asks, where nothing is said. Somebody else's is for administrators.

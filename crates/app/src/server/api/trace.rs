@@ -29,6 +29,7 @@ const DRAFT: &str = "draft";
 
 /// A test that is wished for.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = TraceWish)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wish {
     definition: Tested,
