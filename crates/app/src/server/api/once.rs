@@ -31,7 +31,6 @@ const SECRET: &[u8] = b"tramontane_";
 
 /// Said by a handler with its answer: it holds a secret, and is not kept.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "for answers with secrets that do not look like tokens")]
 pub(super) struct NotKept;
 
 /// Carries out a call that brings a key, unless it was carried out before.
