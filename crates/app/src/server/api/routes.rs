@@ -89,6 +89,7 @@ fn table() -> Vec<Route> {
         route(Viewer, routes!(runs::list)),
         route(Operator, routes!(runs::begin)),
         route(Viewer, routes!(runs::show)),
+        route(Viewer, routes!(runs::progress)),
         route(Operator, routes!(bulk::cancel_run)),
         route(Viewer, routes!(schedules::list)),
         route(Operator, routes!(schedules::pause)),
