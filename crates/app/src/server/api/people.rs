@@ -3,13 +3,11 @@
 use super::super::Shared;
 use super::actor::Actor;
 use super::extract::{Json, Path};
-use super::once::NotKept;
 use super::problem::Refused;
 use super::schema::{self, Items};
 use super::sign_in::{unfit, unhashed};
 use crate::print::time;
 use crate::token;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use model::{Problem, Role, suggest};
@@ -178,14 +176,14 @@ pub(super) async fn link(
     State(shared): State<Shared>,
     actor: Actor,
     Path(name): Path<String>,
-) -> Result<(StatusCode, Extension<NotKept>, Json<Link>), Refused> {
+) -> Result<(StatusCode, Json<Link>), Refused> {
     let person = found(&shared, &name).await?;
     let (bits, hash) = token::make_bits().map_err(unhashed)?;
     let now = shared.clock.now();
     let link = NewLink { hash, person: Some(person.name), expires_at: now + token::LINK_COUNTS };
     let expires_at = time(link.expires_at);
     shared.store.add_link(link, actor.did("link.add", name, now)).await?;
-    Ok((StatusCode::CREATED, Extension(NotKept), Json(Link { path: token::link_path(&bits), expires_at })))
+    Ok((StatusCode::CREATED, Json(Link { path: token::link_path(&bits), expires_at })))
 }
 
 /// Takes somebody's second factor away, where they have lost it.
