@@ -45,6 +45,7 @@ pub(super) struct ToCheck {
 
 /// What is known of a request before it is sent.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CallCheck)]
 pub(super) struct Checked {
     /// Whether it could be sent.
     ok: bool,
@@ -64,6 +65,7 @@ pub(super) struct Checked {
 
 /// What a call will use at most. What the request does not bound is `null`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CallForeseen)]
 pub(super) struct Foreseen {
     model: Option<String>,
     prompt_tokens: Option<u64>,
@@ -148,6 +150,7 @@ pub(super) struct ToSend {
 
 /// A call that has ended.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CallSent)]
 pub(super) struct Sent {
     #[schema(value_type = i64)]
     run: RunId,
