@@ -51,6 +51,7 @@ fn rank(entry: &Entry, words: &[String]) -> Option<u32> {
 
 fn rank_word(own: &[&str], title: &str, rest: &[String; 3], word: &str) -> Option<u32> {
     let known = [
+        own.first() == Some(&word),
         own.contains(&word),
         own.iter().any(|one| one.starts_with(word)),
         title.contains(word),

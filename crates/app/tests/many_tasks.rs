@@ -85,7 +85,7 @@ impl Api {
     fn raw(&self, path: &str, more: &str) -> (u16, String, Vec<u8>) {
         let mut socket = TcpStream::connect(&self.serving.address).unwrap();
         let head = format!(
-            "GET /api/v1{path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {}\r\n{more}\r\n",
+            "GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\n{more}\r\n",
             self.token
         );
         socket.write_all(head.as_bytes()).unwrap();

@@ -615,7 +615,7 @@ fn a_copy_of_the_store_lets_nobody_in() {
         token.trim_start_matches("tramontane_").to_owned(),
         link.split("token=").nth(1).unwrap().to_owned(),
         other_link.split("token=").nth(1).unwrap().to_owned(),
-        secret.clone(),
+        secret,
         PASSWORD.to_owned(),
         recovery[0].clone(),
         recovery[0].replace('-', ""),

@@ -484,7 +484,9 @@ fn is_written(found: &serde_json::Value, text: &str) -> bool {
     match found {
         serde_json::Value::String(found) => found == text,
         serde_json::Value::Array(_) | serde_json::Value::Object(_) => false,
-        plain => plain.to_string() == text,
+        serde_json::Value::Number(number) => number.to_string() == text,
+        serde_json::Value::Bool(flag) => text == if *flag { "true" } else { "false" },
+        serde_json::Value::Null => text == "null",
     }
 }
 

@@ -229,6 +229,10 @@ fn target(path: &[&str], query: Query<'_>) -> Result<String, Problem> {
     if path.iter().any(|piece| matches!(*piece, "" | "." | "..")) {
         return Err(wrong("an empty name, \".\" and \"..\" cannot be asked for"));
     }
+    // A writer of URLs would leave these out, and another would be asked for.
+    if path.iter().any(|piece| piece.contains(char::is_control)) {
+        return Err(wrong("a name with control characters cannot be asked for"));
+    }
     // Only what comes behind the host is used.
     let mut url = Url::parse("http://server/api/v1").map_err(|error| wrong(&error.to_string()))?;
     url.path_segments_mut().map_err(|()| wrong("this has no path"))?.extend(path);
@@ -285,13 +289,13 @@ mod tests {
             (&["people", "ann"][..], "/api/v1/people/ann"),
             (&["people", "a/../tokens"], "/api/v1/people/a%2F..%2Ftokens"),
             (&["people", "a?b#c%2e"], "/api/v1/people/a%3Fb%23c%252e"),
-            (&["storages", "s", "ü \n\\"], "/api/v1/storages/s/%C3%BC%20%0A%5C"),
+            (&["storages", "s", "ü \\"], "/api/v1/storages/s/%C3%BC%20%5C"),
             (&["storages", "...", ".hidden"], "/api/v1/storages/.../.hidden"),
         ];
         for (path, expected) in cases {
             assert_eq!(target(path, &[]).unwrap(), expected);
         }
-        for piece in ["", ".", ".."] {
+        for piece in ["", ".", "..", "a\nb", "a\tb", "\r"] {
             assert_eq!(target(&["people", piece, "disable"], &[]).unwrap_err().code, "name_wrong", "{piece:?}");
         }
         let query = [("who", Some("a&b=c d".to_owned())), ("what", None), ("limit", Some("2".to_owned()))];

@@ -454,7 +454,7 @@ fn file_roots_are_named_or_refused() {
     let mut refused = world.command(&["serve", "--listen", "127.0.0.1:0", "--file-roots", "none"]);
     assert!(!refused.output().unwrap().status.success());
     std::fs::create_dir_all(world.path("shared")).unwrap();
-    let serving = Serving::start(&mut world.command(&["--data", "data"]).env("TRAMONTANE_FILE_ROOTS", "shared"));
+    let serving = Serving::start(world.command(&["--data", "data"]).env("TRAMONTANE_FILE_ROOTS", "shared"));
     let desk = Desk::over(world, serving);
     let file = |path: String| json!({ "definition": { "subscriber": { "type": "file", "path": path } } });
     let put = |name: &str, path: String| {

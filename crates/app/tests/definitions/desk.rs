@@ -78,7 +78,7 @@ impl Desk {
         let mut socket = TcpStream::connect(&self.serving.address).unwrap();
         let token = &self.tokens[who];
         let asked = format!(
-            "GET /api/v1{path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+            "GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
         );
         socket.write_all(asked.as_bytes()).unwrap();
         let mut answer = String::new();

@@ -180,12 +180,7 @@ fn a_chat_is_said_as_its_form_needs_it() {
         (&messages["x-tag"], titles),
         (
             &json!("role"),
-            vec!["system", "user", "assistant", "tool"]
-                .iter()
-                .map(|text| json!(text))
-                .collect::<Vec<_>>()
-                .iter()
-                .collect()
+            ["system", "user", "assistant", "tool"].iter().map(|text| json!(text)).collect::<Vec<_>>().iter().collect()
         )
     );
     assert_eq!(chat["$defs"]["UserMessage"]["properties"]["role"]["x-hidden"], json!(true));

@@ -51,7 +51,7 @@ fn a_key_stays_with_its_host() {
         ("a", "https://a.example.evil.example", "${secret:KEY}", Some(true)),
         ("a", "https://a.example@evil.example", "${secret:KEY}", Some(true)),
         ("a", "https://${HOST}/v1", "${secret:KEY}", Some(true)),
-        ("a", "https://a.example/${OTHER}", "${secret:KEY}", Some(true)),
+        ("a", "https://a.example/${OTHER}", "${secret:KEY}", None),
         ("a", "https://a.example${OTHER}", "${secret:KEY}", Some(true)),
         ("a", "https://evil.example", "Bearer ${secret:KEY}", Some(true)),
         ("new", "https://evil.example", "${secret:KEY}", Some(true)),

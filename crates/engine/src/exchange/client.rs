@@ -481,6 +481,10 @@ pub(crate) fn base_url(text: &str) -> Result<Url, Problem> {
     let wrong = |reason: String| {
         Problem::new("base_uri_wrong", reason).at("base_uri").hint("write it as https://api.mistral.ai")
     };
+    // A reader of URIs passes over some of these, and would see another host than people do.
+    if text.contains(|letter: char| letter.is_control() || letter.is_whitespace() || letter == '\\') {
+        return Err(wrong("there are spaces, control characters or backslashes in it".to_owned()));
+    }
     let url = Url::parse(text).map_err(|error| wrong(format!("{shown} is no URI: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(wrong(format!("{shown} is no http or https URI with a host")));

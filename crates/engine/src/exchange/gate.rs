@@ -502,7 +502,8 @@ mod tests {
 
     #[test]
     fn a_refused_key_is_noticed_until_it_is_taken_again() {
-        let cases: [(&[u16], Option<Result<(), u16>>); 10] = [
+        type Known = Option<Result<(), u16>>;
+        let cases: [(&[u16], Known); 10] = [
             (&[], None),
             (&[500, 404, 429], None),
             (&[200], Some(Ok(()))),

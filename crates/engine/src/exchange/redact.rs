@@ -109,7 +109,7 @@ impl Sought {
         } else {
             answer.body
         };
-        let body = if answer.truncated { self.without_rest(body) } else { body };
+        let body = if answer.truncated { self.without_rest(&body) } else { body };
         HttpAnswer { headers, body, ..answer }
     }
 
@@ -134,8 +134,8 @@ impl Sought {
     }
 
     /// A body that was cut within a key ends before it.
-    fn without_rest(&self, body: Bytes) -> Bytes {
-        let rest = self.rest(&body, SHORTEST_REST);
+    fn without_rest(&self, body: &Bytes) -> Bytes {
+        let rest = self.rest(body, SHORTEST_REST);
         body.slice(..body.len() - rest)
     }
 
@@ -199,7 +199,7 @@ impl Live {
     /// What was kept back is told, where it is no good part of a key.
     pub(super) fn end(self, hear: &mut (dyn FnMut(&[u8]) + Send)) {
         if let Some(sought) = self.sought.filter(|_| !self.kept.is_empty()) {
-            hear(&sought.without_rest(self.kept.into()));
+            hear(&sought.without_rest(&self.kept.into()));
         }
     }
 }

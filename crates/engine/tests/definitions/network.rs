@@ -14,6 +14,7 @@ use store::{Declared, DefinitionChange, StoredDefinition};
 /// Forms of paths that lead elsewhere; `{root}` and `{abs}` stand for a folder and a file outside of it.
 const TRAVERSAL: &str = include_str!("../../../app/tests/definitions/traversal.txt");
 
+#[allow(clippy::needless_pass_by_value, reason = "it is written down where it is called")]
 fn object(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
@@ -101,7 +102,7 @@ fn a_key_in_the_open_is_hidden_and_kept_where_the_mask_comes_back() {
         Draft::from_values(object(json!({ "http_clients": { "c": shown }, "incoming": { "w": hook } }))).unwrap();
     let planned = plan(draft, &all, &fake::registry(), false).unwrap();
     assert!(planned.is_empty(), "{planned}");
-    let draft = Draft::one(Kind::HttpClients, "other", shown.clone()).unwrap();
+    let draft = Draft::one(Kind::HttpClients, "other", shown).unwrap();
     assert_eq!(brief(&plan(draft, &all, &fake::registry(), false).unwrap_err())[0].0, "key_masked");
     let other = json!({ "subscriber": { "type": "webhook", "token": "hunter3" } });
     for (kind, from, to) in [

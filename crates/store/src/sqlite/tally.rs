@@ -11,13 +11,11 @@ pub(super) fn save(db: &Connection, changes: &Changes) -> rusqlite::Result<()> {
     for ((run, lane, state), by) in changes.counts() {
         save_count(db, [run, lane, state, by])?;
     }
-    let mut of_run = db.prepare_cached(&RUN)?;
     for (run, sum) in changes.usage() {
-        add(&mut of_run, params![run], &sum)?;
+        add(&mut *db.prepare_cached(&RUN)?, params![run], &sum)?;
     }
-    let mut of_hour = db.prepare_cached(&HOUR)?;
     for ((hour, lane, model), sum) in changes.hours() {
-        add(&mut of_hour, params![hour, lane, model], sum)?;
+        add(&mut *db.prepare_cached(&HOUR)?, params![hour, lane, model], sum)?;
     }
     Ok(())
 }

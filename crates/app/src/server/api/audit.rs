@@ -142,7 +142,7 @@ async fn lines(
     let Some(filter) = filter else { return Ok(None) };
     let page = store.find_audit(filter.clone()).await?;
     let Some(last) = page.last().map(|entry| entry.id) else { return Ok(None) };
-    let next = (page.len() == PAGE as usize).then(|| AuditFilter { before: Some(last), ..filter });
+    let next = (page.len() == PAGE as usize).then_some(AuditFilter { before: Some(last), ..filter });
     let lines: String = page.into_iter().map(|entry| format!("{}\n", json!(Deed::from(entry)))).collect();
     Ok(Some((lines.into(), next)))
 }

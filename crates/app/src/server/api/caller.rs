@@ -160,7 +160,8 @@ mod tests {
         const OWN: (&str, &str) = ("x-tramontane", "1");
         const ORIGIN: (&str, &str) = ("origin", "http://a:1");
         const SITE: (&str, &str) = ("sec-fetch-site", "same-origin");
-        let cases: [(&str, &[(&str, &str)], &str); 21] = [
+        type Headers<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(&str, Headers<'_>, &str); 21] = [
             ("POST", &[HOST, OWN, ORIGIN, SITE], ""),
             ("POST", &[HOST, OWN, ORIGIN], ""),
             ("POST", &[HOST, OWN, SITE], ""),

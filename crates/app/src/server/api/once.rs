@@ -8,7 +8,7 @@ use super::problem::Refused;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -28,9 +28,13 @@ const KEPT: usize = 256 << 10;
 /// What answers are kept of: they hold no secrets and no payloads. Others are carried out once too, and not kept.
 const KEPT_OF: [&str; 7] = ["activities", "alerts", "apply", "definitions", "runs", "schedules", "tasks"];
 
+/// Calls that find their own task again by its key: what they answer is in that task, also when it has gone on.
+const OWN: [&str; 2] = ["operations", "proxy"];
+
 /// Carries out a call that brings a key, unless it was carried out before.
 pub(super) async fn carry_out(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST || !request.headers().contains_key(KEY) {
+    let is_own = OWN.contains(&resource(request.uri()));
+    if request.method() != Method::POST || is_own || !request.headers().contains_key(KEY) {
         return next.run(request).await;
     }
     match keyed(shared, request, next).await {
@@ -53,8 +57,7 @@ async fn keyed(shared: Shared, request: Request, next: Next) -> Result<Response,
         at: shared.clock.now(),
     };
     let key = call.key;
-    let resource = parts.uri.path().split('/').nth(3).unwrap_or_default();
-    let is_kept = KEPT_OF.contains(&resource);
+    let is_kept = KEPT_OF.contains(&resource(&parts.uri));
     match shared.store.take_key(call).await? {
         Known::New => {}
         Known::Answered(answer) => return replayed(answer),
@@ -69,6 +72,11 @@ async fn keyed(shared: Shared, request: Request, next: Next) -> Result<Response,
         let problem = Problem::new("internal", "something went wrong in the server; its log says what");
         Err(Refused::new(StatusCode::INTERNAL_SERVER_ERROR, problem))
     })
+}
+
+/// The first word behind the base.
+fn resource(uri: &Uri) -> &str {
+    uri.path().split('/').nth(3).unwrap_or_default()
 }
 
 /// The key, where it is one.

@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn one_of_two_forms_is_understood() {
-        let cases: [(&[(HeaderName, &str)], Result<Precondition, u16>); 14] = [
+        type Headers<'a> = &'a [(HeaderName, &'a str)];
+        let cases: [(Headers<'_>, Result<Precondition, u16>); 14] = [
             (&[], Err(428)),
             (&[(IF_MATCH, "\"7\"")], Ok(Precondition::At(7))),
             (&[(IF_NONE_MATCH, "*")], Ok(Precondition::Absent)),

@@ -17,6 +17,12 @@ use store::StoreError;
 pub(in super::super) struct Refused {
     status: StatusCode,
     problem: Problem,
+    more: Box<More>,
+}
+
+/// What there is to say besides, which mostly is nothing.
+#[derive(Debug, Default)]
+struct More {
     /// The run and the task that it is about.
     about: Option<(RunId, TaskId)>,
     /// When to come again.
@@ -31,34 +37,37 @@ pub(in super::super) struct Refused {
 
 impl Refused {
     pub(in super::super) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self { status, problem, problems: Vec::new(), revision: None, used_by: Vec::new(), about: None, after: None }
+        Self { status, problem, more: Box::default() }
     }
 
     /// Names the task that it is about, so that it can be asked for.
     pub(super) fn about(mut self, run: RunId, task: TaskId) -> Self {
-        self.about = Some((run, task));
+        self.more.about = Some((run, task));
         self
     }
 
     /// Says when to come again.
     pub(super) fn after(mut self, time: Duration) -> Self {
-        self.after = Some(time);
+        self.more.after = Some(time);
         self
     }
 
     /// Says what is wrong with definitions.
-    pub(super) fn with_problems(self, problems: Vec<Noted>) -> Self {
-        Self { problems, ..self }
+    pub(super) fn with_problems(mut self, problems: Vec<Noted>) -> Self {
+        self.more.problems = problems;
+        self
     }
 
     /// Says at which revision what was asked for is.
-    pub(super) fn with_revision(self, revision: i64) -> Self {
-        Self { revision: Some(revision), ..self }
+    pub(super) fn with_revision(mut self, revision: i64) -> Self {
+        self.more.revision = Some(revision);
+        self
     }
 
     /// Says which definitions are in the way.
-    pub(super) fn with_users(self, used_by: Vec<Name>) -> Self {
-        Self { used_by, ..self }
+    pub(super) fn with_users(mut self, used_by: Vec<Name>) -> Self {
+        self.more.used_by = used_by;
+        self
     }
 
     /// Its status.
@@ -84,7 +93,8 @@ pub(in super::super) fn refuse(status: StatusCode, problem: Problem) -> Response
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let Self { status, problem, problems, revision, used_by, about, after } = self;
+        let Self { status, problem, more } = self;
+        let More { about, after, problems, revision, used_by } = *more;
         let body = ProblemDetails {
             kind: format!("/docs/errors/{}", problem.code),
             status: status.as_u16(),
