@@ -31,6 +31,7 @@ pub(crate) struct Alert {
 
 /// Something that an alert is about.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertSubject)]
 pub(crate) struct About {
     /// `route ocr`.
     name: String,
@@ -39,6 +40,7 @@ pub(crate) struct About {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AlertMuted)]
 pub(crate) struct Muted {
     #[schema(schema_with = schema::time)]
     until: String,
@@ -62,7 +64,7 @@ pub(crate) struct Message {
 
 /// How it went with one target.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = SentAlert)]
+#[schema(as = AlertSend)]
 pub(crate) struct Sent {
     /// Where to, without what is secret.
     pub(crate) to: String,
@@ -144,6 +146,7 @@ impl From<&SendStory> for Sent {
 
 /// How a try went with one target.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = AlertTried)]
 pub(crate) struct Tried {
     /// Where to, without what is secret.
     pub(crate) to: String,

@@ -62,6 +62,7 @@ impl Desk {
         world.write("bad.yaml", flow.replace("incoming: rows", "incoming: rowz"));
         world.run(&["apply", "flow.yaml"]).expect(0);
         world.run(&["run", "rows"]).expect(6);
+        world.run(&["models", "check"]);
         world.run(&["storages", "set", "seen", "a/b", "{\"c\": [1.50, null]}"]).expect(0);
         world.run(&["environment", "set", "test", "--colour", "green"]).expect(0);
         let serving = Serving::start(&mut world.command(&[]));

@@ -1,7 +1,6 @@
 //! A command through a server prints what it prints beside the store.
 
 use crate::desk::{Desk, timeless};
-use crate::world::serving::wait_for;
 
 /// What looks, as a text and as JSON, and how it ends.
 const LOOKS: &[(&str, i32)] = &[
@@ -90,10 +89,6 @@ fn a_command_prints_the_same_beside_the_store_and_through_its_server() {
     let desk = Desk::new();
     // When a token was last used is known to about a minute: let all of them have been.
     crate::desk::ROLES.iter().for_each(|who| drop(desk.through_as(who, &["environment", "show"]).expect(0)));
-    // It looks at the models of the service soon after it has begun.
-    let looked =
-        || desk.beside(&["models", "list", "--json"]).json()["clients"][0]["checked_at"].is_string().then_some(());
-    wait_for("a look at the models", looked);
     for (line, code) in LOOKS {
         for json in [&[][..], &["--json"]] {
             let arguments = [&line.split(' ').collect::<Vec<_>>()[..], json].concat();
