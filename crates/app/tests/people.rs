@@ -288,8 +288,8 @@ fn a_second_factor_is_asked_for() {
     assert_eq!(left["recovery_codes_left"], 9);
     is(&sign_in(&serving, "ada", PASSWORD, Some(&recovery[0])), 401, "code_wrong");
     // A link sets a password, and is no way around the second factor.
-    let made = world.run(&["people", "link", "ada", "--json"]).expect(0).json();
-    let bits = made["link"].as_str().unwrap().split("token=").nth(1).unwrap().to_owned();
+    let made = page(&serving, &cookie(&signed), "POST", "/api/v1/people/ada/link", &Value::Null).json();
+    let bits = made["path"].as_str().unwrap().split("token=").nth(1).unwrap().to_owned();
     let mut body = json!({ "token": bits, "password": PASSWORD });
     is(&page(&serving, "", "POST", "/api/v1/setup", &body), 401, "code_needed");
     body["code"] = json!(recovery[1]);
