@@ -336,9 +336,8 @@ fn a_channel_and_a_webhook_are_told_under_the_rules_of_every_call() {
     for (status, headers, exit, code) in cases {
         let (url, seen) = server::follow(vec![server::whole(status, headers, "ok")]);
         let world = World::new();
-        let text = format!(
-            "alerts:\n  a: {{ when: {{ type: unknown_outcomes }}, send: [{{ type: slack, url: \"${{secret:CHANNEL}}\", allow_private_addresses: true }}] }}\n"
-        );
+        let text = "alerts:\n  a: { when: { type: unknown_outcomes }, send: [{ type: slack, url: \"${secret:CHANNEL}\", \
+                    allow_private_addresses: true }] }\n";
         world.write("flow.yaml", text);
         world.run(&["apply", "flow.yaml"]).expect(0);
         let mut command = world.command(&["alerts", "try", "a", "--json"]);

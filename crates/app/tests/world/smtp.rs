@@ -1,4 +1,5 @@
 //! A mail server that does what it is told, right or wrong, over real sockets.
+#![allow(unreachable_pub, reason = "a module of a test file")]
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};

@@ -2,18 +2,21 @@
 
 use super::mail::{Mail, Undelivered, mail_server};
 use super::step::What;
-use super::words::{Body, RETRIES, channel, in_words, line, payload, title};
+use super::words::{Body, channel, in_words, line, payload, title};
 use crate::clock::Clock;
 use crate::definitions::variables::{Variables, WithDeclared, resolve, resolve_secret};
 use crate::exchange::{Exchanged, Receiver};
 use crate::flow::sign;
 use bytes::Bytes;
-use model::definition::Target;
+use model::definition::{Span, Target};
 use model::{Evidence, Millis, Problem};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
 use store::{AlertSend, SendEnd, Store};
 use url::Url;
+
+/// How often a failed send is tried, and after how long.
+const RETRIES: [Span; 5] = [Span(30_000), Span(120_000), Span(600_000), Span(1_800_000), Span(7_200_000)];
 
 /// What sending needs.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use super::step::What;
 use super::subjects::Subject;
 use model::Millis;
-use model::definition::{Span, When};
+use model::definition::When;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -170,9 +170,6 @@ impl Body {
         }
     }
 }
-
-/// How often a failed send is tried, and after how long.
-pub(super) const RETRIES: [Span; 5] = [Span(30_000), Span(120_000), Span(600_000), Span(1_800_000), Span(7_200_000)];
 
 #[cfg(test)]
 #[path = "words_tests.rs"]

@@ -64,7 +64,7 @@ fn secrets_are_resolved_in_secret_settings() {
         assert_eq!(found, expected, "{text}");
     }
     let problem = resolve_secret("${secret:NOBODY}", &Known).unwrap_err();
-    assert_eq!(problem.hint.as_deref(), Some("set the environment variable NOBODY"));
+    assert_eq!(problem.hint.as_deref(), Some("tramontane secrets set NOBODY, or set the environment variable NOBODY"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Bench, Fixture, NOW, end};
 use model::{Problem, Usage};
-use store::{Alerts as _, ModelUse, Models as _, ModelsSeen, Next, SeenModel, Store};
+use store::{Alerts as _, ModelUse, Models as _, ModelsSeen, Next, SeenModel};
 
 fn seen(client: &str, id: &str) -> SeenModel {
     SeenModel {

@@ -30,6 +30,7 @@ pub(super) struct Asked {
 /// For how long an alert is muted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AlertMute)]
 pub(super) struct Mute {
     /// `30m`, `2h`, `1d`; at most a year.
     #[serde(rename = "for")]
