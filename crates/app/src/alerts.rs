@@ -4,7 +4,7 @@ use crate::print::time;
 use crate::server::schema::{self, Finding};
 use engine::alert::{Body, State, Subject, title};
 use model::{Millis, Problem};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{AlertMessage, AlertRow, ModelCheck, ModelUse, SendEnd, SendStory};
 use utoipa::ToSchema;
@@ -145,13 +145,13 @@ impl From<&SendStory> for Sent {
 }
 
 /// How a try went with one target.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = AlertTried)]
 pub(crate) struct Tried {
     /// Where to, without what is secret.
     pub(crate) to: String,
     /// `sent`, `failed`, or `unknown`: it may have arrived.
-    pub(crate) state: &'static str,
+    pub(crate) state: String,
     /// Why it was not sent.
     #[schema(value_type = Option<Finding>)]
     pub(crate) problem: Option<Problem>,
@@ -164,71 +164,71 @@ impl From<engine::alert::Tried> for Tried {
             SendEnd::Again(_, problem) | SendEnd::Failed(problem) => ("failed", Some(problem)),
             SendEnd::Unknown(problem) => ("unknown", Some(problem)),
         };
-        Self { to: tried.shown, state, problem }
+        Self { to: tried.shown, state: state.to_owned(), problem }
     }
 }
 
 /// What is known of models.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Models {
     /// Models in use; all, where that was asked for.
-    items: Vec<Model>,
+    pub(crate) items: Vec<Model>,
     /// How the looks at the lists of models went.
-    clients: Vec<Look>,
+    pub(crate) clients: Vec<Look>,
     /// Models that answered of late and are in no list.
-    unlisted: Vec<Unlisted>,
+    pub(crate) unlisted: Vec<Unlisted>,
     /// Outgoings that name no model that is known: the data chooses it, or an agent.
-    not_visible: Vec<String>,
+    pub(crate) not_visible: Vec<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Model {
     /// The HTTP client that sees it.
-    client: String,
-    id: String,
-    aliases: Vec<String>,
+    pub(crate) client: String,
+    pub(crate) id: String,
+    pub(crate) aliases: Vec<String>,
     /// Whether a definition names it, or it answered within thirty days before the last look.
-    used: bool,
+    pub(crate) used: bool,
     /// Where definitions name it.
-    places: Vec<String>,
+    pub(crate) places: Vec<String>,
     /// Routes and incomings that use it.
-    routes: Vec<String>,
+    pub(crate) routes: Vec<String>,
     /// Calls that it answered in those thirty days.
-    calls: u64,
+    pub(crate) calls: u64,
     /// When it goes.
     #[schema(schema_with = schema::time_or_null)]
-    retires_at: Option<String>,
+    pub(crate) retires_at: Option<String>,
     /// The model that the service names for it.
-    replacement: Option<String>,
+    pub(crate) replacement: Option<String>,
     #[schema(schema_with = schema::time_or_null)]
-    created_at: Option<String>,
+    pub(crate) created_at: Option<String>,
     /// What it can do, in the service's words.
-    capabilities: Vec<String>,
+    pub(crate) capabilities: Vec<String>,
     #[schema(schema_with = schema::time)]
-    seen_at: String,
+    pub(crate) seen_at: String,
 }
 
 /// How the look at the models of an HTTP client went.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = ModelLook)]
 pub(crate) struct Look {
-    client: String,
+    pub(crate) client: String,
     #[schema(schema_with = schema::time_or_null)]
-    checked_at: Option<String>,
+    pub(crate) checked_at: Option<String>,
     #[schema(schema_with = schema::time)]
-    due_at: String,
+    pub(crate) due_at: String,
     /// Why it failed.
     #[schema(value_type = Option<Finding>)]
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = UnlistedModel)]
 pub(crate) struct Unlisted {
-    id: String,
+    pub(crate) id: String,
     /// The route or incoming that asked; empty where its task is gone.
-    route: String,
-    calls: u64,
+    pub(crate) route: String,
+    pub(crate) calls: u64,
 }
 
 impl Models {

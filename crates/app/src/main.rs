@@ -18,10 +18,12 @@ mod otel;
 mod outside;
 mod parts;
 mod print;
+mod progress;
 mod secrets;
 mod server;
 mod settings;
 mod sign_in;
+mod storages;
 mod story;
 mod token;
 

@@ -3,7 +3,7 @@
 use crate::print::time;
 use crate::server::schema;
 use model::{Money, Problem, RunId, TaskId, TaskKind, TaskState};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use store::{AttemptStory, Decided, Decision, Lane, LaneId, TaskRow, UsageSum};
@@ -13,20 +13,20 @@ use utoipa::ToSchema;
 pub(crate) type Lanes = HashMap<LaneId, Lane>;
 
 /// A task as lists show it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct TaskSummary {
     #[schema(value_type = i64)]
-    id: TaskId,
+    pub(crate) id: TaskId,
     #[schema(schema_with = schema::task_kind_or_null)]
-    kind: Option<TaskKind>,
+    pub(crate) kind: Option<TaskKind>,
     /// The route, of a push task.
-    route: Option<String>,
+    pub(crate) route: Option<String>,
     /// The incoming, of a pull task.
-    incoming: Option<String>,
+    pub(crate) incoming: Option<String>,
     #[schema(schema_with = schema::task_state)]
-    state: TaskState,
+    pub(crate) state: TaskState,
     /// How many attempts have a record.
-    attempts: u32,
+    pub(crate) attempts: u32,
     #[schema(value_type = i64)]
     run: RunId,
     /// The task it was made from.
@@ -36,12 +36,12 @@ pub(crate) struct TaskSummary {
     #[schema(schema_with = schema::time_or_null)]
     due_at: Option<String>,
     #[schema(schema_with = schema::time)]
-    created_at: String,
+    pub(crate) created_at: String,
     #[schema(schema_with = schema::time_or_null)]
     finished_at: Option<String>,
     /// Of the last attempt that ended with one.
     #[schema(value_type = Option<schema::Finding>)]
-    problem: Option<Problem>,
+    pub(crate) problem: Option<Problem>,
 }
 
 impl TaskSummary {
@@ -143,6 +143,13 @@ pub(crate) struct TaskStory {
     /// `true` where payloads, requests and answers are `null` because whoever asks may not see them.
     #[serde(skip_serializing_if = "Option::is_none")]
     payloads_hidden: Option<bool>,
+    /// What its calls are estimated to cost, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    cost: Option<Money>,
+    /// Of the cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
 }
 
 impl TaskStory {
@@ -165,7 +172,20 @@ impl TaskStory {
             decisions: story.decisions.iter().map(DecisionStory::of).collect(),
             made: story.made.clone(),
             payloads_hidden: None,
+            cost: story.cost(),
+            currency: None,
         }
+    }
+
+    /// Whether there is something to say in a currency.
+    pub(crate) fn has_cost(&self) -> bool {
+        self.cost.is_some()
+    }
+
+    /// Says of which currency the cost is.
+    pub(crate) fn in_currency(mut self, currency: Option<String>) -> Self {
+        self.currency = currency;
+        self
     }
 
     /// Says whether what it has is shown, and takes out what is not for everybody.
@@ -288,6 +308,20 @@ pub(crate) fn usage_value(sum: &UsageSum, currency: Option<&str>) -> Map<String,
         shown.insert("currency".to_owned(), json!(currency));
     }
     shown
+}
+
+/// A sum of a route, model or day, with its name under that word.
+pub(crate) fn usage_row(word: &str, sum: &UsageSum, currency: Option<&str>) -> Map<String, Value> {
+    let mut shown = Map::from_iter([(word.to_owned(), json!(sum.name))]);
+    shown.extend(usage_value(sum, currency));
+    shown
+}
+
+/// The sum that was shown so.
+pub(crate) fn usage_sum(shown: &Map<String, Value>) -> UsageSum {
+    let count = |name: &str| shown.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let usage = serde_json::from_value(Value::Object(shown.clone())).unwrap_or_default();
+    UsageSum { name: None, calls: count("calls"), unpriced: count("unpriced"), usage }
 }
 
 /// Something that was remembered in a storage.

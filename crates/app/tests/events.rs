@@ -32,9 +32,10 @@ fn token(world: &World, name: &str, more: &[&str]) -> String {
 
 fn add_rows(world: &World, from: usize, count: usize) {
     let mut text = std::fs::read_to_string(world.path("rows.jsonl")).unwrap_or_default();
-    (from..from + count).for_each(|number| text.push_str(&json!({ "n": number }).to_string()).to_owned());
-    let text = text.replace("}{", "}\n{");
-    world.write("rows.jsonl", format!("{}\n", text.trim_end()));
+    for number in from..from + count {
+        text.push_str(&format!("{}\n", json!({ "n": number })));
+    }
+    world.write("rows.jsonl", text);
 }
 
 fn get(serving: &Serving, token: &str, path: &str) -> (u16, Value) {

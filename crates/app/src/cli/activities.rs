@@ -1,14 +1,14 @@
 //! `tramontane activities`: work about many tasks that goes on by itself.
 
+use super::people::did;
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::print::{short, time};
+use crate::print::short;
 use crate::server::Activity as Shown;
-use crate::settings;
 use clap::{Args, Subcommand};
 use model::Problem;
-use serde_json::json;
-use store::{Activity, AuditEntry, Phase};
+use serde_json::{Value, json};
+use store::Phase;
 
 /// Arguments of `tramontane activities`.
 #[derive(Debug, Args)]
@@ -65,93 +65,92 @@ impl Activities {
 }
 
 async fn list(context: &Context, limit: u32) -> Ended {
-    let store = context.read_store().await?;
-    let all = store.activities(None, limit).await?;
+    let all: Vec<Value> = match context.server()? {
+        Some(server) => server.items(&["activities"], &[], limit.into()).await?,
+        None => {
+            let all = context.read_store().await?.activities(None, limit).await?;
+            all.into_iter().map(|one| json!(Shown::of(one))).collect()
+        }
+    };
     if context.printer.json() {
-        let shown: Vec<Shown> = all.into_iter().map(Shown::of).collect();
-        context.printer.value(&json!(shown));
+        context.printer.value(&Value::Array(all));
         return Ok(Exit::Done);
     }
-    let rows: Vec<Vec<String>> = all
-        .iter()
-        .map(|one| {
-            vec![
-                one.id.to_string(),
-                one.kind.clone(),
-                one.phase.as_str().to_owned(),
-                progress(one),
-                one.refused.to_string(),
-                one.who.clone(),
-                time(one.created_at),
-            ]
-        })
-        .collect();
+    let row = |one: &Value| {
+        let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        let (id, refused) = (one["id"].to_string(), one["refused"].to_string());
+        vec![id, text("kind"), text("phase"), progress(one), refused, text("who"), text("created_at")]
+    };
+    let rows: Vec<Vec<String>> = all.iter().map(row).collect();
     context.printer.table(&["id", "kind", "phase", "done", "refused", "who", "begun"], &rows);
     Ok(Exit::Done)
 }
 
-fn progress(one: &Activity) -> String {
-    match one.total {
-        Some(total) => format!("{} of {total}", one.done),
-        None => one.done.to_string(),
-    }
+fn progress(one: &Value) -> String {
+    if one["of"].is_null() { one["done"].to_string() } else { format!("{} of {}", one["done"], one["of"]) }
 }
 
 async fn show(context: &Context, id: i64) -> Ended {
-    let store = context.read_store().await?;
-    let Some(one) = store.activity(id).await? else { return Err(unknown(id)) };
+    let one = match context.server()? {
+        Some(server) => server.get(&["activities", &id.to_string()], &[]).await?,
+        None => {
+            let found = context.read_store().await?.activity(id).await?;
+            json!(Shown::of(found.ok_or_else(|| unknown(id))?))
+        }
+    };
     if context.printer.json() {
-        context.printer.value(&json!(Shown::of(one)));
+        context.printer.value(&one);
         return Ok(Exit::Done);
     }
     let printer = &context.printer;
-    printer.data(&format!("activity {id}  {}  {}  {}", one.kind, one.phase.as_str(), progress(&one)));
-    printer.data(&format!("begun {} by {}", time(one.created_at), one.who));
-    printer.data(&format!("what {}", short(&one.wish, 2_000)));
-    if let Some(ended) = one.ended_at {
-        printer.data(&format!("ended {}", time(ended)));
+    let text = |name: &str| one[name].as_str().unwrap_or_default();
+    printer.data(&format!("activity {id}  {}  {}  {}", text("kind"), text("phase"), progress(&one)));
+    printer.data(&format!("begun {} by {}", text("created_at"), text("who")));
+    let what = one["decision"].as_str().unwrap_or(text("kind"));
+    let which = one["filter"].as_str().unwrap_or("tasks by number");
+    printer.data(&format!("what {what}: {}", short(which, 2_000)));
+    for (word, name) in [("why", "why"), ("ended", "ended_at")] {
+        if !one[name].is_null() {
+            printer.data(&format!("{word} {}", text(name)));
+        }
     }
-    if one.refused > 0 {
-        printer.data(&format!("{} tasks it did not fit", one.refused));
+    if one["refused"] != 0 {
+        printer.data(&format!("{} tasks it did not fit", one["refused"]));
     }
-    for problem in one.problem.iter().chain(&one.problems) {
+    let all = [&one["problem"]].into_iter().chain(one["problems"].as_array().into_iter().flatten());
+    for problem in all.filter_map(|problem| serde_json::from_value::<Problem>(problem.clone()).ok()) {
         printer.data(&format!("  {problem} [{}]", problem.code));
     }
     Ok(Exit::Done)
 }
 
 async fn turn(context: &Context, id: i64, to: Phase) -> Ended {
-    let store = context.engine_store().await?;
-    let what = match to {
-        Phase::Paused => "activity.pause",
-        Phase::Working => "activity.resume",
-        _ => "activity.cancel",
+    let verb = match to {
+        Phase::Paused => "pause",
+        Phase::Working => "resume",
+        _ => "cancel",
     };
-    let audit = AuditEntry {
-        id: 0,
-        at: settings::clock().now(),
-        who: "cli".to_owned(),
-        origin: "cli".to_owned(),
-        what: what.to_owned(),
-        subject: format!("activity {id}"),
-        details: None,
+    let shown = match context.server()? {
+        Some(server) => server.send("POST", &["activities", &id.to_string(), verb], None).await?,
+        None => turn_here(context, id, to, &format!("activity.{verb}")).await?,
     };
-    match store.turn_activity(id, to, audit).await? {
-        None => return Err(unknown(id)),
-        Some(true) => {}
-        Some(false) => {
-            let phase = store.activity(id).await?.map_or("gone", |one| one.phase.as_str());
-            let problem = Problem::new("activity_misfit", format!("activity {id} is {phase}"));
-            return Err(Failure::refused(vec![problem]));
-        }
-    }
     if context.printer.json() {
-        let shown = store.activity(id).await?.map(Shown::of);
-        context.printer.value(&json!(shown));
+        context.printer.value(&shown);
     } else {
         context.printer.say(&format!("activity {id} is {}", to.as_str()));
     }
     Ok(Exit::Done)
+}
+
+async fn turn_here(context: &Context, id: i64, to: Phase, what: &str) -> Result<Value, Failure> {
+    let store = context.engine_store().await?;
+    let is_turned = store.turn_activity(id, to, did(what, &format!("activity {id}"))).await?;
+    let found = store.activity(id).await?.ok_or_else(|| unknown(id))?;
+    if is_turned == Some(true) {
+        return Ok(json!(Shown::of(found)));
+    }
+    let problem = Problem::new("activity_misfit", format!("activity {id} is {}", found.phase.as_str()));
+    Err(Failure::refused(vec![problem]))
 }
 
 fn unknown(id: i64) -> Failure {

@@ -1,7 +1,8 @@
 //! `tramontane alerts`: how alerts stand, and whether what they say arrives.
 
+use super::server::{Items, Server};
 use super::{Context, Ended, Failure};
-use crate::alerts::{Alert, Message, Tried};
+use crate::alerts::{Alert, Tried};
 use crate::exit::Exit;
 use crate::print::{short, time};
 use crate::settings;
@@ -11,7 +12,7 @@ use engine::definitions::used_secrets;
 use engine::definitions::variables::Variables as _;
 use model::definition::{self, Span};
 use model::{Problem, suggest};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::{AuditEntry, Store};
@@ -89,49 +90,59 @@ fn did(what: &str, name: &str) -> AuditEntry {
 }
 
 async fn list(context: &Context, messages: u32) -> Ended {
-    let store = context.read_store().await?;
-    let now = settings::clock().now();
-    let (alerts, rows) = (defined(store.as_ref()).await?, store.alert_rows().await?);
     let most = if context.printer.json() { messages } else { 1 };
-    let mut shown = Vec::new();
-    for (name, alert) in &alerts {
-        let row = rows.iter().find(|row| row.name == *name);
-        let said = store.alert_messages(Some(name.clone()), None, most).await?;
-        shown.push(Alert::new(name, alert, row, &said, now));
-    }
+    let shown: Vec<Value> = match context.server()? {
+        Some(server) => {
+            let list: Items<Value> = server.get(&["alerts"], &[("messages", Some(most.to_string()))]).await?;
+            list.items
+        }
+        None => listed(context, most).await?,
+    };
     if context.printer.json() {
-        context.printer.value(&json!(shown));
+        context.printer.value(&Value::Array(shown));
         return Ok(Exit::Done);
     }
-    let rows = shown.into_iter().map(|alert| {
-        let last = alert.messages.first().map(last_said).unwrap_or_default();
-        vec![alert.name, alert.state.to_owned(), alert.since.unwrap_or_default(), last]
+    let rows = shown.iter().map(|alert| {
+        let text = |name: &str| alert[name].as_str().unwrap_or_default().to_owned();
+        let last = alert["messages"].get(0).map(last_said).unwrap_or_default();
+        vec![text("name"), text("state"), text("since"), last]
     });
     context.printer.table(&["name", "state", "since", "last message"], &rows.collect::<Vec<_>>());
     Ok(Exit::Done)
 }
 
+async fn listed(context: &Context, most: u32) -> Result<Vec<Value>, Failure> {
+    let store = context.read_store().await?;
+    let now = settings::clock().now();
+    let (alerts, rows) = (defined(store.as_ref()).await?, store.alert_rows().await?);
+    let mut shown = Vec::new();
+    for (name, alert) in &alerts {
+        let row = rows.iter().find(|row| row.name == *name);
+        let said = store.alert_messages(Some(name.clone()), None, most).await?;
+        shown.push(json!(Alert::new(name, alert, row, &said, now)));
+    }
+    Ok(shown)
+}
+
 /// What it said last, and whether that arrived.
-fn last_said(message: &Message) -> String {
-    let lost = message.sends.iter().filter(|send| matches!(send.state.as_str(), "failed" | "unknown")).count();
-    let lost = if lost > 0 { format!(", {lost} of {} not sent", message.sends.len()) } else { String::new() };
-    format!("{}{lost}: {}", message.at, short(&message.title, 80))
+fn last_said(message: &Value) -> String {
+    let text = |name: &str| message[name].as_str().unwrap_or_default();
+    let sends: Vec<&Value> = message["sends"].as_array().into_iter().flatten().collect();
+    let lost = sends.iter().filter(|send| matches!(send["state"].as_str(), Some("failed" | "unknown"))).count();
+    let lost = if lost > 0 { format!(", {lost} of {} not sent", sends.len()) } else { String::new() };
+    format!("{}{lost}: {}", text("at"), short(text("title"), 80))
 }
 
 async fn try_one(context: &Context, name: &str) -> Ended {
-    let store = context.engine_store().await?;
-    let alert = named(defined(store.as_ref()).await?, name)?;
-    let clock = settings::clock_of(&store).await?;
-    let variables = Arc::new(context.environment(&store));
-    let (_, stored) = store.definitions().await?;
-    variables.refresh(&used_secrets(&stored).into_keys().collect()).await.map_err(Failure::refused)?;
-    let tried = attempt(store, clock, variables, (name, &alert), did("alert.try", name)).await?;
-    let tried: Vec<Tried> = tried.into_iter().map(Tried::from).collect();
+    let tried = match context.server()? {
+        Some(server) => server.send::<Items<Tried>>("POST", &["alerts", name, "try"], None).await?.items,
+        None => try_here(context, name).await?,
+    };
     if context.printer.json() {
         context.printer.value(&json!({ "alert": name, "sends": tried }));
     }
     for one in &tried {
-        let how = match one.state {
+        let how = match one.state.as_str() {
             "sent" => "sent",
             "unknown" => "it may have arrived",
             _ => "not sent",
@@ -149,16 +160,43 @@ async fn try_one(context: &Context, name: &str) -> Ended {
     })
 }
 
+async fn try_here(context: &Context, name: &str) -> Result<Vec<Tried>, Failure> {
+    let store = context.engine_store().await?;
+    let alert = named(defined(store.as_ref()).await?, name)?;
+    let clock = settings::clock_of(&store).await?;
+    let variables = Arc::new(context.environment(&store));
+    let (_, stored) = store.definitions().await?;
+    variables.refresh(&used_secrets(&stored).into_keys().collect()).await.map_err(Failure::refused)?;
+    let tried = attempt(store, clock, variables, (name, &alert), did("alert.try", name)).await?;
+    Ok(tried.into_iter().map(Tried::from).collect())
+}
+
 async fn mute(context: &Context, name: &str, span: Option<Span>) -> Ended {
+    let until = match context.server()? {
+        Some(server) => mute_at(&server, name, span).await?,
+        None => mute_here(context, name, span).await?,
+    };
+    context.printer.say(&match until {
+        Some(until) => format!("nothing is sent of it until {until}"),
+        None => "it speaks again".to_owned(),
+    });
+    Ok(Exit::Done)
+}
+
+/// Returns until when it is muted.
+async fn mute_here(context: &Context, name: &str, span: Option<Span>) -> Result<Option<String>, Failure> {
     let store = context.engine_store().await?;
     named(defined(store.as_ref()).await?, name)?;
     let now = settings::clock().now();
     let until = span.map(|span| now + span.0);
     let what = if until.is_some() { "alert.mute" } else { "alert.unmute" };
     store.mute_alert(name.to_owned(), until.map(|until| (until, "cli".to_owned())), did(what, name)).await?;
-    context.printer.say(&match until {
-        Some(until) => format!("nothing is sent of it until {}", time(until)),
-        None => "it speaks again".to_owned(),
-    });
-    Ok(Exit::Done)
+    Ok(until.map(time))
+}
+
+async fn mute_at(server: &Server, name: &str, span: Option<Span>) -> Result<Option<String>, Failure> {
+    let body = span.map(|span| json!({ "for": span }));
+    let verb = if span.is_some() { "mute" } else { "unmute" };
+    let alert: Value = server.send("POST", &["alerts", name, verb], body.as_ref()).await?;
+    Ok(alert["muted"]["until"].as_str().map(str::to_owned))
 }

@@ -2,6 +2,7 @@
 
 use super::against::Against;
 use super::people::did;
+use super::server::Server;
 use super::{Context, Ended, Failure};
 use crate::changes::{cancel, carry_out, open_tasks, tasks_open};
 use crate::environment::Environment;
@@ -10,9 +11,10 @@ use crate::parts;
 use clap::Args;
 use connectors::mistral::prices::Prices;
 use engine::definitions::variables::{Variables as _, missing};
-use engine::definitions::{Draft, Plan as Planned, plan, reached};
+use engine::definitions::{Draft, Plan as Change, Source, plan, reached};
 use model::Problem;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use store::{Store, StoredDefinition};
 
@@ -59,6 +61,21 @@ pub(crate) struct Apply {
     why: Option<String>,
 }
 
+/// What a server says that definitions would change there.
+#[derive(Debug, Deserialize)]
+pub(super) struct Planned {
+    pub(super) plan: Change,
+    /// Why applying them would be refused, although they hold together.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What a server has changed.
+#[derive(Debug, Deserialize)]
+struct Applied {
+    revision: i64,
+    plan: Change,
+}
+
 impl Plan {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         if let Some(url) = &self.against.against {
@@ -69,6 +86,15 @@ impl Plan {
 }
 
 async fn show_plan(context: &Context, path: &Path, options: Options) -> Ended {
+    if let Some(server) = context.server()? {
+        let body = bundle(&sources(path)?, options.prune);
+        let Planned { plan, problems } = server.send("POST", &["plan"], Some(&body)).await?;
+        if !problems.is_empty() {
+            return Err(Failure::refused(problems));
+        }
+        print_plan(context, &plan);
+        return Ok(Exit::Done);
+    }
     let (stored, environment) = stored_so_far(context).await?;
     let planned = planned(path, &stored, options, &environment).await?;
     print_plan(context, &planned);
@@ -79,6 +105,9 @@ impl Apply {
     pub(crate) async fn run(self, context: &Context) -> Ended {
         if self.dry_run {
             return show_plan(context, &self.path, self.options).await;
+        }
+        if let Some(server) = context.server()? {
+            return self.run_at(&server, context).await;
         }
         // What is wrong with the files is said before a data folder is made or taken.
         let (stored, environment) = stored_so_far(context).await?;
@@ -94,12 +123,32 @@ impl Apply {
         let record = did("definitions.apply", &self.path.display().to_string());
         let revision = carry_out(store.as_ref(), revision, &planned, self.why, record.clone()).await?;
         cancel(store.as_ref(), &open, &record).await?;
-        print_plan(context, &planned);
-        if !context.printer.json() {
-            context.printer.say(&format!("applied: the definitions are at revision {revision}"));
-        }
+        print_applied(context, revision, &planned);
         Ok(Exit::Done)
     }
+
+    async fn run_at(self, server: &Server, context: &Context) -> Ended {
+        let mut body = bundle(&sources(&self.path)?, self.options.prune);
+        (body["cancel_open"], body["why"]) = (json!(self.cancel_open), json!(self.why));
+        let Applied { revision, plan } = server.send("POST", &["apply"], Some(&body)).await?;
+        print_applied(context, revision, &plan);
+        Ok(Exit::Done)
+    }
+}
+
+/// Files as they are sent: what is wrong with them beyond their bytes is for the server to say, which may know more.
+fn sources(path: &Path) -> Result<Vec<Source>, Failure> {
+    let sources = Draft::sources(path).map_err(Failure::refused)?;
+    if sources.iter().any(|source| std::str::from_utf8(&source.bytes).is_err()) {
+        Draft::parse(sources.clone()).map_err(Failure::refused)?;
+    }
+    Ok(sources)
+}
+
+/// Definitions as a server takes them.
+pub(super) fn bundle(sources: &[Source], prune: bool) -> Value {
+    let file = |source: &Source| json!({ "name": source.name, "text": String::from_utf8_lossy(&source.bytes) });
+    json!({ "files": sources.iter().map(file).collect::<Vec<_>>(), "prune": prune })
 }
 
 /// Applies a folder; returns how many definitions changed.
@@ -127,7 +176,7 @@ async fn planned(
     stored: &[StoredDefinition],
     options: Options,
     environment: &Environment,
-) -> Result<Planned, Failure> {
+) -> Result<Change, Failure> {
     let draft = Draft::read(path).map_err(Failure::refused)?;
     let registry = parts::registry(Prices::shipped());
     let mut planned = plan(draft, stored, &registry, options.prune).map_err(Failure::refused)?;
@@ -141,7 +190,14 @@ async fn planned(
     Ok(planned)
 }
 
-fn print_plan(context: &Context, planned: &Planned) {
+fn print_applied(context: &Context, revision: i64, planned: &Change) {
+    print_plan(context, planned);
+    if !context.printer.json() {
+        context.printer.say(&format!("applied: the definitions are at revision {revision}"));
+    }
+}
+
+fn print_plan(context: &Context, planned: &Change) {
     context.printer.problems(&planned.warnings);
     if context.printer.json() {
         context.printer.value(&json!(planned));

@@ -6,11 +6,13 @@ use crate::print::{short, time};
 use crate::server::Deed;
 use clap::{Args, Subcommand};
 use model::Millis;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::{AuditEntry, AuditFilter, Store};
 
 /// Entries that are read at a time.
 const PAGE: u32 = 1_000;
+/// What the list shows of an entry.
+const COLUMNS: [&str; 6] = ["at", "who", "origin", "what", "subject", "details"];
 
 /// Arguments of `tramontane audit`.
 #[derive(Debug, Args)]
@@ -70,12 +72,32 @@ fn moment(text: &str) -> Result<Millis, String> {
     moment.map(|moment| moment.as_millisecond()).ok_or_else(|| format!("\"{text}\" is no time; write 2026-11-24"))
 }
 
+impl Wanted {
+    /// As a server is asked.
+    fn query(self) -> [(&'static str, Option<String>); 5] {
+        let Self { who, what, subject, since, until } = self;
+        let (since, until) = (since.map(time), until.map(time));
+        [("who", who), ("what", what), ("subject", subject), ("since", since), ("until", until)]
+    }
+}
+
 impl Audit {
     pub(crate) async fn run(self, context: &Context) -> Ended {
-        let store = context.read_store().await?;
-        match self.verb {
-            Verb::List { wanted, limit } => list(context, store.as_ref(), wanted, limit).await?,
-            Verb::Export { wanted } => {
+        let server = context.server()?;
+        match (self.verb, server) {
+            (Verb::List { wanted, limit }, Some(server)) => {
+                print(context, server.items(&["audit"], &wanted.query(), limit.into()).await?);
+            }
+            (Verb::List { wanted, limit }, None) => {
+                let store = context.read_store().await?;
+                print(context, list(store.as_ref(), wanted, limit).await?);
+            }
+            (Verb::Export { wanted }, Some(server)) => {
+                let lines = server.text(&["audit", "export"], &wanted.query()).await?;
+                lines.lines().for_each(|line| context.printer.data(line));
+            }
+            (Verb::Export { wanted }, None) => {
+                let store = context.read_store().await?;
                 let mut filter = filter(wanted);
                 while let Some(page) = next_page(store.as_ref(), &mut filter, PAGE).await? {
                     page.into_iter().for_each(|entry| context.printer.data(&json!(Deed::from(entry)).to_string()));
@@ -98,30 +120,29 @@ async fn next_page(store: &dyn Store, filter: &mut AuditFilter, most: u32) -> Re
     Ok((!page.is_empty()).then_some(page))
 }
 
-async fn list(context: &Context, store: &dyn Store, wanted: Wanted, limit: u32) -> Result<(), Failure> {
+async fn list(store: &dyn Store, wanted: Wanted, limit: u32) -> Result<Vec<Value>, Failure> {
     let (mut filter, mut found) = (filter(wanted), Vec::new());
     while let Some(left) = limit.checked_sub(u32::try_from(found.len()).unwrap_or(u32::MAX)).filter(|left| *left > 0)
         && let Some(page) = next_page(store, &mut filter, left).await?
     {
-        found.extend(page);
+        found.extend(page.into_iter().map(|entry| json!(Deed::from(entry))));
     }
+    Ok(found)
+}
+
+fn print(context: &Context, found: Vec<Value>) {
     if context.printer.json() {
-        context.printer.value(&found.into_iter().map(|entry| json!(Deed::from(entry))).collect());
-        return Ok(());
+        return context.printer.value(&Value::Array(found));
     }
-    let row = |entry: &AuditEntry| {
-        let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { short(text, 60) };
-        let details = entry.details.as_deref().unwrap_or_default();
-        vec![
-            time(entry.at),
-            cell(&entry.who),
-            cell(&entry.origin),
-            cell(&entry.what),
-            cell(&entry.subject),
-            cell(details),
-        ]
+    let row = |deed: &Value| {
+        let cell = |name: &str| match &deed[name] {
+            Value::Null => "-".to_owned(),
+            Value::String(text) if text.is_empty() => "-".to_owned(),
+            Value::String(text) => short(text, 60),
+            other => short(&other.to_string(), 60),
+        };
+        COLUMNS.map(cell).to_vec()
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    context.printer.table(&["at", "who", "origin", "what", "subject", "details"], &rows);
-    Ok(())
+    context.printer.table(&COLUMNS, &rows);
 }

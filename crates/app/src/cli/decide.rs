@@ -1,14 +1,16 @@
 //! What `tramontane tasks` decides: about tasks by number, or about all of a state.
 
 use super::call::read_json;
-use super::filter::{Rule, lane_named, lanes, state};
-use super::{Context, Ended, Failure};
+use super::filter::{Rule, state};
+use super::place::{Place, Sought};
+use super::{Context, Ended, Failure, decide_at};
 use crate::exit::Exit;
 use crate::settings;
+use crate::story::Lanes;
 use clap::Args;
 use model::{Money, Problem, TaskId, TaskKind, TaskState};
-use serde_json::json;
-use store::{Decided, Decision, Store, TaskFilter};
+use serde_json::{Value, json};
+use store::{Decided, Decision, Store};
 
 /// Tasks of one commit, and of one page.
 const PAGE: usize = 1_000;
@@ -32,9 +34,9 @@ pub(super) struct Which {
     /// Why, for the record.
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Who decides, for the record.
-    #[arg(long, value_name = "NAME", default_value = "cli")]
-    by: String,
+    /// Who decides, for the record. [default: cli; through a server, whoever the token speaks for]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// Says how many tasks it would be about and what they have cost, and changes nothing.
     #[arg(long)]
     dry_run: bool,
@@ -52,30 +54,26 @@ pub(super) enum How {
 
 impl Which {
     /// The tasks' numbers. A rule is asked of all of them before anything is decided.
-    async fn tasks(&self, store: &dyn Store, decision: Decision) -> Result<Vec<TaskId>, Failure> {
+    async fn tasks(&self, place: &Place, decision: Decision) -> Result<Vec<TaskId>, Failure> {
         if !self.ids.is_empty() {
             return Ok(self.ids.iter().copied().map(TaskId).collect());
         }
-        let lanes = lanes(store).await?;
         let rule = self.rule.as_deref().map(|text| Rule::compile(text, settings::clock().now())).transpose()?;
-        let lane = self.route.as_deref().map(|route| lane_named(&lanes, TaskKind::Push, route)).transpose()?;
-        let (mut ids, mut before) = (Vec::new(), None);
-        loop {
-            let limit = u32::try_from(PAGE).unwrap_or(u32::MAX);
-            let page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
-            let Some(last) = page.last() else { return Ok(ids) };
-            before = Some(last.id);
+        let sought = Sought { state: self.state, route: self.route.clone(), ..Sought::default() };
+        let (mut pages, mut ids) = (place.look_for(sought).await?, Vec::new());
+        while let Some(page) = pages.next(PAGE as u64).await? {
             for row in page {
                 // A state that was asked for is answered for: what does not fit is said.
                 if self.state.is_none() && decision.leads_to(row.state).is_none() {
                     continue;
                 }
                 match &rule {
-                    Some(rule) if !rule.holds_for(store, row.id, &lanes).await? => {}
+                    Some(rule) if !rule.holds_for(place, row.id).await? => {}
                     _ => ids.push(row.id),
                 }
             }
         }
+        Ok(ids)
     }
 
     /// Decides, and says what became of it.
@@ -83,25 +81,20 @@ impl Which {
         if self.dry_run {
             return self.foresee(context, decision).await;
         }
-        let store = context.engine_store().await?;
-        let ids = self.tasks(store.as_ref(), decision).await?;
-        let mut decided = Decided::new(decision, &self.by, self.why, settings::clock().now());
-        if let How::Edited(text) = &how {
-            decided.payload = Some(edited(store.as_ref(), &ids, text).await?.into());
-        }
-        let (mut done, mut problems) = (Vec::new(), Vec::new());
-        for ids in ids.chunks(PAGE) {
-            let results = match how {
-                How::FromAnswer => retry_from_answers(store.as_ref(), ids, &decided).await?,
-                How::Plain | How::Edited(_) => store.decide(ids.to_vec(), decided.clone()).await?,
-            };
-            for (id, result) in ids.iter().zip(results) {
-                match result {
-                    Ok(()) => done.push(*id),
-                    Err(problem) => problems.push(problem),
+        let place = Place::to_write(context).await?;
+        let ids = self.tasks(&place, decision).await?;
+        let (done, problems) = match &place {
+            Place::Store(store, lanes) => self.carry_out(store.as_ref(), lanes, &ids, decision, how).await?,
+            Place::Server(server) => {
+                if self.by.is_some() {
+                    let problem = Problem::new("option_wrong", "a server knows who decides by the token").at("--by");
+                    return Err(Failure::refused(vec![
+                        problem.hint("leave it away, or give the token of whoever it is"),
+                    ]));
                 }
+                decide_at::carry_out(server, &ids, decision, self.why, how).await?
             }
-        }
+        };
         if context.printer.json() {
             context.printer.value(&json!({ "decision": decision, "tasks": done, "problems": problems }));
         } else if !done.is_empty() || ids.is_empty() {
@@ -119,20 +112,51 @@ impl Which {
         Ok(if problems.is_empty() { Exit::Done } else { Exit::Refused })
     }
 
-    /// Says what a decision would do: how many tasks it is about, and what their calls have cost so far.
-    async fn foresee(self, context: &Context, decision: Decision) -> Ended {
-        let store = context.read_store().await?;
-        let (mut would, mut others, mut spent) = (Vec::new(), 0_usize, Money::default());
-        for id in self.tasks(store.as_ref(), decision).await? {
-            match store.task(id).await? {
-                Some(story) if decision.leads_to(story.row.state).is_some() => {
-                    spent = spent.saturating_add(story.cost().unwrap_or_default());
-                    would.push(id);
+    async fn carry_out(
+        self,
+        store: &dyn Store,
+        lanes: &Lanes,
+        ids: &[TaskId],
+        decision: Decision,
+        how: How,
+    ) -> Result<(Vec<TaskId>, Vec<Problem>), Failure> {
+        let by = self.by.as_deref().unwrap_or("cli");
+        let mut decided = Decided::new(decision, by, self.why, settings::clock().now());
+        if let How::Edited(text) = &how {
+            decided.payload = Some(edited(store, lanes, ids, text).await?.into());
+        }
+        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        for ids in ids.chunks(PAGE) {
+            let results = match how {
+                How::FromAnswer => retry_from_answers(store, ids, &decided).await?,
+                How::Plain | How::Edited(_) => store.decide(ids.to_vec(), decided.clone()).await?,
+            };
+            for (id, result) in ids.iter().zip(results) {
+                match result {
+                    Ok(()) => done.push(*id),
+                    Err(problem) => problems.push(problem),
                 }
-                _ => others += 1,
             }
         }
-        let currency = store.currency(None).await?;
+        Ok((done, problems))
+    }
+
+    /// Says what a decision would do: how many tasks it is about, and what their calls have cost so far.
+    async fn foresee(self, context: &Context, decision: Decision) -> Ended {
+        let place = Place::to_read(context).await?;
+        let (mut would, mut others, mut spent, mut currency) = (Vec::new(), 0_usize, Money::default(), None);
+        for id in self.tasks(&place, decision).await? {
+            let story = place.story(id).await?.unwrap_or_default();
+            let state = story["state"].as_str().and_then(TaskState::from_word);
+            if state.is_none_or(|state| decision.leads_to(state).is_none()) {
+                others += 1;
+                continue;
+            }
+            let cost: Option<Money> = serde_json::from_value(story["cost"].clone()).ok();
+            spent = spent.saturating_add(cost.unwrap_or_default());
+            currency = currency.or_else(|| story["currency"].as_str().map(str::to_owned));
+            would.push(id);
+        }
         if context.printer.json() {
             let shown = json!({ "tasks": would, "not_fit": others, "spent": spent, "currency": currency });
             context.printer.value(&shown);
@@ -155,20 +179,25 @@ impl Which {
 }
 
 /// The data for one task, as JSON text.
-async fn edited(store: &dyn Store, ids: &[TaskId], text: &str) -> Result<String, Failure> {
-    let refused = |problem: Problem| Failure::refused(vec![problem.at("--payload")]);
-    let [id] = ids else {
-        let reason = format!("other data can be given to one task at a time, not to {}", ids.len());
-        return Err(refused(Problem::new("payload_for_many", reason)));
-    };
-    let payload = read_json("--payload", text).map_err(|problem| Failure::refused(vec![problem]))?;
-    let lanes = lanes(store).await?;
-    let row = store.task(*id).await?.map(|story| story.row);
+async fn edited(store: &dyn Store, lanes: &Lanes, ids: &[TaskId], text: &str) -> Result<String, Failure> {
+    let (id, payload) = payload_of_one(ids, text)?;
+    let row = store.task(id).await?.map(|story| story.row);
     if row.and_then(|row| lanes.get(&row.lane).map(|lane| lane.kind)) == Some(TaskKind::Pull) {
         let reason = format!("task {id} takes data in and has none of its own");
-        return Err(refused(Problem::new("payload_of_pull", reason).hint("edit a task that it has made")));
+        let problem = Problem::new("payload_of_pull", reason).at("--payload");
+        return Err(Failure::refused(vec![problem.hint("edit a task that it has made")]));
     }
     Ok(payload.to_string())
+}
+
+/// The one task that gets other data, and the data.
+pub(super) fn payload_of_one(ids: &[TaskId], text: &str) -> Result<(TaskId, Value), Failure> {
+    let [id] = ids else {
+        let reason = format!("other data can be given to one task at a time, not to {}", ids.len());
+        return Err(Failure::refused(vec![Problem::new("payload_for_many", reason).at("--payload")]));
+    };
+    let payload = read_json("--payload", text).map_err(|problem| Failure::refused(vec![problem]))?;
+    Ok((*id, payload))
 }
 
 /// Each task remembers the answer that it has; one without an answer, or that is not there, is a problem of its own.

@@ -1,7 +1,8 @@
 //! How tasks are chosen on the command line: by their state, by the name of a route or an incoming, by a rule.
 
 use super::Failure;
-use crate::story::{Lanes, TaskStory};
+use super::place::Place;
+use crate::story::Lanes;
 use engine::transformers::Condition;
 use model::{Millis, Problem, TaskId, TaskKind, TaskState, suggest};
 use store::{Lane, LaneId, Store};
@@ -49,10 +50,10 @@ impl Rule {
     }
 
     /// Whether it holds for a task.
-    pub(super) async fn holds_for(&self, store: &dyn Store, id: TaskId, lanes: &Lanes) -> Result<bool, Failure> {
-        let Some(story) = store.task(id).await? else { return Ok(false) };
-        let mut value = serde_json::json!(TaskStory::of(&story, lanes));
-        let ended = story.row.finished_at.unwrap_or(story.row.created_at);
+    pub(super) async fn holds_for(&self, place: &Place, id: TaskId) -> Result<bool, Failure> {
+        let Some(mut value) = place.story(id).await? else { return Ok(false) };
+        let at = |name: &str| value[name].as_str()?.parse::<jiff::Timestamp>().ok();
+        let ended = at("finished_at").or_else(|| at("created_at")).map_or(self.now, |at| at.as_millisecond());
         value["age_s"] = ((self.now - ended) / 1_000).into();
         self.condition.holds(&value, self.now).map_err(|problem| {
             let problem = Problem { reason: format!("task {id}: {}", problem.reason), ..problem };

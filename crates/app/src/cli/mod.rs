@@ -11,6 +11,7 @@ mod call_files;
 mod catalogue;
 mod completion;
 mod decide;
+mod decide_at;
 mod demo;
 mod doctor;
 mod entities;
@@ -18,16 +19,20 @@ mod environment;
 mod export;
 mod file_roots;
 mod filter;
+mod kept;
 mod ledger_check;
 mod models;
 mod openapi;
 mod people;
+mod place;
 mod prices;
 mod prune;
 mod run;
+mod run_at;
 mod schedules;
 mod secrets;
 mod serve;
+mod server;
 mod simulator;
 mod storages;
 mod store_copy;
@@ -51,6 +56,7 @@ use crate::settings;
 use clap::{Parser, Subcommand};
 use engine::clock::{Clock, SystemClock};
 use model::Problem;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -73,6 +79,12 @@ pub(crate) struct Cli {
     /// folder, which all machines must share.
     #[arg(long, global = true, env = "TRAMONTANE_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// Speaks to this server in the place of a store: the same commands, the same output.
+    #[arg(long, global = true, env = "TRAMONTANE_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// A token of that server. In the environment nobody reads it along.
+    #[arg(long, global = true, env = "TRAMONTANE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<SecretString>,
     /// File with the key that seals secrets; for its owner alone. Without one: secrets.key in the data folder.
     #[arg(long, global = true, env = "TRAMONTANE_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -175,6 +187,39 @@ enum Command {
     Demo(demo::Demo),
 }
 
+/// What a command works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    /// A store, or a server in its place.
+    Store,
+    /// What only the machine that has the store has: its files, its ports.
+    Machine,
+    /// Nothing that is kept anywhere.
+    Nothing,
+}
+
+impl Command {
+    fn on(&self) -> On {
+        match self {
+            Self::Entities(_) | Self::Openapi(_) | Self::Completion(_) | Self::Man(_) => On::Nothing,
+            Self::Simulator(verb) if !verb.looks_at_store() => On::Nothing,
+            Self::Simulator(_)
+            | Self::Catalogue(_)
+            | Self::Call(_)
+            | Self::Serve(_)
+            | Self::Prices(_)
+            | Self::Prune(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::Store(_)
+            | Self::Doctor(_)
+            | Self::Demo(_) => On::Machine,
+            // What no server can be asked of these is refused where the store would be opened.
+            _ => On::Store,
+        }
+    }
+}
+
 /// What every verb gets.
 pub(crate) struct Context {
     pub(crate) printer: Printer,
@@ -184,6 +229,8 @@ pub(crate) struct Context {
     log_format: LogFormat,
     data: Option<PathBuf>,
     database: Option<String>,
+    server: Option<String>,
+    token: Option<SecretString>,
 }
 
 /// What a verb ends with: an exit code, or problems that are printed.
@@ -228,6 +275,7 @@ impl Context {
 
     /// Opens the store for work: nobody else may.
     pub(crate) async fn own_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        self.refuse_server()?;
         match &self.database {
             Some(url) => self.postgres(url).await,
             None => Ok(Arc::new(self.open_sqlite()?)),
@@ -266,6 +314,7 @@ impl Context {
 
     /// As [`Context::engine_store`]; tells whether it is ours to work on.
     pub(crate) async fn writing_store(&self) -> Result<(Arc<dyn Store>, bool), Failure> {
+        self.refuse_server()?;
         if let Some(url) = &self.database {
             return Ok((self.postgres(url).await?, true));
         }
@@ -282,6 +331,7 @@ impl Context {
 
     /// Opens the store for reading, also beside a running engine.
     pub(crate) async fn read_store(&self) -> Result<Arc<dyn Store>, Failure> {
+        self.refuse_server()?;
         if let Some(url) = &self.database {
             return self.postgres(url).await;
         }
@@ -309,8 +359,17 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         log_format: cli.log_format,
         data: cli.data,
         database: cli.database,
+        server: cli.server.filter(|url| !url.is_empty()),
+        token: cli.token.filter(|token| !token.expose_secret().is_empty()),
     };
-    let imported = match cli.command {
+    let on = cli.command.on();
+    if context.server.is_some() && on == On::Nothing {
+        context.printer.say("this asks no server: --server is not used");
+    }
+    let allowed = if on == On::Machine { context.refuse_server() } else { Ok(()) };
+    let ready = allowed.and_then(|()| match cli.command {
+        // The server has imports of its own.
+        _ if context.server.is_some() && on == On::Store => Ok(()),
         // These look at imports themselves, or do not need them: they set right what is wrong with them.
         Command::Catalogue(_)
         | Command::Backup(_)
@@ -322,9 +381,9 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         | Command::Completion(_)
         | Command::Man(_) => Ok(()),
         _ => use_imported(&context.data()).map_err(|problem| Failure::refused(vec![problem])),
-    };
+    });
     let ended = match cli.command {
-        _ if imported.is_err() => imported.map(|()| Exit::Done),
+        _ if ready.is_err() => ready.map(|()| Exit::Done),
         // These need no runtime, and so start at once.
         Command::Entities(verb) => verb.run(&context),
         Command::Prices(verb) => verb.run(&context),
@@ -345,7 +404,8 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 /// An operation may be missing because of what was imported.
 fn say_import(context: &Context, problems: &[Problem]) {
-    if problems.iter().any(|problem| problem.code == "entity_unknown")
+    if context.server.is_none()
+        && problems.iter().any(|problem| problem.code == "entity_unknown")
         && let Ok(imports) = Imports::read(&context.data())
         && let Some(import) = imports.current()
     {

@@ -1,5 +1,6 @@
 //! `tramontane models`: which models are in use, and which of those go.
 
+use super::server::not_through_server;
 use super::{Context, Ended, Failure, prices};
 use crate::alerts::Models as Shown;
 use crate::exit::Exit;
@@ -10,7 +11,7 @@ use clap::{Args, Subcommand};
 use engine::definitions::used_secrets;
 use engine::definitions::variables::Variables as _;
 use engine::flow::open_client;
-use engine::models::{Known, Model, check, hidden, known};
+use engine::models::{Model, check, hidden, known};
 use model::Problem;
 use model::definition::{Definitions, Span};
 use serde_json::json;
@@ -48,6 +49,13 @@ enum Verb {
 
 impl Models {
     pub(crate) async fn run(self, context: &Context) -> Ended {
+        if let Some(server) = context.server()? {
+            let Verb::List { all } = self.verb else {
+                return Err(not_through_server("the server looks once a day: tramontane models list says what it saw"));
+            };
+            print(context, &server.get(&["models"], &[("all", Some(all.to_string()))]).await?);
+            return Ok(Exit::Done);
+        }
         let prices = prices::in_use(&context.data())?;
         let registry = parts::registry(prices);
         let (all, within) = match self.verb {
@@ -68,12 +76,12 @@ impl Models {
         let hidden = hidden(&definitions, &known.models, &registry);
         let now = settings::clock().now();
         let Some(within) = within else {
-            print(context, known, hidden, all);
+            print(context, &Shown::new(known, hidden, all));
             return Ok(exit);
         };
         let goes = |model: &&Model| model.is_used() && model.seen.retires_at.is_some_and(|at| at - now <= within.0);
         let leaving: Vec<Problem> = known.models.iter().filter(goes).map(|model| retires(model, now)).collect();
-        print(context, known, hidden, all);
+        print(context, &Shown::new(known, hidden, all));
         leaving.iter().for_each(|problem| context.printer.problem(problem));
         Ok(if leaving.is_empty() { exit } else { Exit::Failed })
     }
@@ -129,31 +137,30 @@ fn date(at: i64) -> String {
     time(at).chars().take(10).collect()
 }
 
-fn print(context: &Context, known: Known, hidden: Vec<String>, all: bool) {
+fn print(context: &Context, shown: &Shown) {
     if context.printer.json() {
-        context.printer.value(&json!(Shown::new(known, hidden, all)));
+        context.printer.value(&json!(shown));
         return;
     }
-    let shown = known.models.iter().filter(|model| all || model.is_used());
-    let rows = shown.map(|model| {
-        let seen = &model.seen;
-        let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let (goes, then) = (dash(seen.retires_at.map(date)), dash(seen.replacement.clone()));
-        vec![seen.client.clone(), seen.id.clone(), goes, then, model.calls.to_string(), model.routes.join(", ")]
+    let rows = shown.items.iter().map(|model| {
+        let dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let goes = model.retires_at.as_deref().map(|at| at.split('T').next().unwrap_or(at));
+        let then = dash(model.replacement.as_deref());
+        vec![model.client.clone(), model.id.clone(), dash(goes), then, model.calls.to_string(), model.routes.join(", ")]
     });
     let head = ["client", "model", "goes on", "then", "calls", "routes"];
     context.printer.table(&head, &rows.collect::<Vec<_>>());
-    for check in &known.checks {
+    for look in &shown.clients {
         let when =
-            check.checked_at.map_or_else(|| "not looked at yet".to_owned(), |at| format!("looked at {}", time(at)));
-        let failed = check.problem.as_ref().map(|problem| format!(", and failed: {problem}")).unwrap_or_default();
-        context.printer.say(&format!("{}: {when}{failed}", check.client));
+            look.checked_at.as_ref().map_or_else(|| "not looked at yet".to_owned(), |at| format!("looked at {at}"));
+        let failed = look.problem.as_ref().map(|problem| format!(", and failed: {problem}")).unwrap_or_default();
+        context.printer.say(&format!("{}: {when}{failed}", look.client));
     }
-    for used in &known.unlisted {
+    for used in &shown.unlisted {
         let by = if used.route.is_empty() { "tasks that are gone" } else { &used.route };
-        context.printer.say(&format!("{} answered {} calls of {by} and is in no list", used.model, used.calls));
+        context.printer.say(&format!("{} answered {} calls of {by} and is in no list", used.id, used.calls));
     }
-    for place in hidden {
+    for place in &shown.not_visible {
         context.printer.say(&format!("{place} names no model that is known: the data chooses it, or an agent"));
     }
 }

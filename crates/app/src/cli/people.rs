@@ -1,5 +1,6 @@
 //! `tramontane people`: who may use the server.
 
+use super::server::{Items, Server, not_through_server};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::server::{Person as ShownPerson, rights};
@@ -7,12 +8,25 @@ use crate::sign_in::{Passwords, check_password};
 use crate::{settings, token};
 use clap::{Args, Subcommand};
 use model::{Problem, Role, suggest};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::io::{IsTerminal as _, Read as _};
 use store::{AuditEntry, NewLink, Person, Store};
 
 /// More than a password can be.
 const LONGEST_LINE: u64 = 2_048;
+
+/// Where people reach the server, where nothing else is said.
+const HERE: &str = "http://127.0.0.1:8420";
+/// What lists show of somebody.
+const COLUMNS: [&str; 6] = ["name", "role", "sees_payloads", "is_disabled", "has_password", "has_factor"];
+const FACTOR_REMOVED: &str = "it is not asked for any more";
+
+/// A link as a server says it.
+#[derive(Deserialize)]
+struct Link {
+    path: String,
+}
 
 /// Arguments of `tramontane people`.
 #[derive(Debug, Args)]
@@ -62,9 +76,9 @@ enum Verb {
     Link {
         /// Whose password.
         name: String,
-        /// Where people reach the server.
-        #[arg(long, default_value = "http://127.0.0.1:8420", value_name = "URL")]
-        url: String,
+        /// Where people reach the server: http://127.0.0.1:8420, or where --server is, unless it is said.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
     },
     /// Takes somebody's second factor away, where they have lost it.
     RemoveFactor {
@@ -98,11 +112,14 @@ pub(super) fn did(what: &str, subject: &str) -> AuditEntry {
 
 impl People {
     pub(crate) async fn run(self, context: &Context) -> Ended {
+        if let Some(server) = context.server()? {
+            return self.run_at(&server, context).await;
+        }
         if matches!(self.verb, Verb::List) {
             let store = context.read_store().await?;
             let (people, ways) = (store.people().await?, store.ways_in().await?);
             let values: Vec<Value> = people.iter().map(|one| json!(ShownPerson::new(one, &ways))).collect();
-            show(context, &values, &["name", "role", "sees_payloads", "is_disabled", "has_password", "has_factor"]);
+            show(context, &values, &COLUMNS);
             return Ok(Exit::Done);
         }
         let store = context.engine_store().await?;
@@ -113,13 +130,45 @@ impl People {
             Verb::Disable { name } => turn(context, store, &name, true).await?,
             Verb::Enable { name } => turn(context, store, &name, false).await?,
             Verb::Password { name } => set_password(context, store, name).await?,
-            Verb::Link { name, url } => link(context, store, name, &url).await?,
+            Verb::Link { name, url } => link(context, store, name, url.as_deref().unwrap_or(HERE)).await?,
             Verb::RemoveFactor { name } => {
                 let person = known(store, &name).await?;
                 if !store.remove_factor(person.name, did("factor.remove", &name)).await? {
                     return Err(Failure::refused(vec![Problem::new("factor_none", "they have no second factor")]));
                 }
-                context.printer.say("it is not asked for any more");
+                context.printer.say(FACTOR_REMOVED);
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn run_at(self, server: &Server, context: &Context) -> Ended {
+        match self.verb {
+            Verb::List => {
+                let people: Items<Value> = server.get(&["people"], &[]).await?;
+                show(context, &people.items, &COLUMNS);
+            }
+            Verb::Add { name, role, no_payloads } => {
+                let may = json!({ "role": role, "sees_payloads": !no_payloads });
+                show_written(context, &server.send("PUT", &["people", &name], Some(&may)).await?);
+            }
+            Verb::Disable { name } => {
+                show_written(context, &server.send("POST", &["people", &name, "disable"], None).await?);
+            }
+            Verb::Enable { name } => {
+                show_written(context, &server.send("POST", &["people", &name, "enable"], None).await?);
+            }
+            Verb::Password { name } => {
+                let hint = format!("make a link by which they set it: tramontane people link {name}");
+                return Err(not_through_server(&hint));
+            }
+            Verb::Link { name, url } => {
+                let made: Link = server.send("POST", &["people", &name, "link"], None).await?;
+                show_link(context, url.as_deref().unwrap_or(server.url()), &made.path);
+            }
+            Verb::RemoveFactor { name } => {
+                server.delete(&["people", &name, "factor"], &[]).await?;
+                context.printer.say(FACTOR_REMOVED);
             }
         }
         Ok(Exit::Done)
@@ -158,12 +207,16 @@ async fn write(
     let details = json!({ "before": before.as_ref().map(rights), "after": rights(&after) });
     let audit = AuditEntry { details: Some(details.to_string()), ..did(what, &after.name) };
     store.write_person(after.clone(), audit).await?;
+    show_written(context, &json!(ShownPerson::new(&after, &store.ways_in().await?)));
+    Ok(())
+}
+
+fn show_written(context: &Context, person: &Value) {
     if context.printer.json() {
-        context.printer.value(&json!(ShownPerson::new(&after, &store.ways_in().await?)));
+        context.printer.value(person);
     } else {
         context.printer.say("done");
     }
-    Ok(())
 }
 
 async fn set_password(context: &Context, store: &dyn Store, name: String) -> Result<(), Failure> {
@@ -195,14 +248,18 @@ async fn link(context: &Context, store: &dyn Store, name: String, url: &str) -> 
     let audit = did("link.add", &name);
     let link = NewLink { hash, person: Some(name), expires_at: audit.at + token::LINK_COUNTS };
     store.add_link(link, audit).await?;
-    let link = format!("{}{}", url.trim_end_matches('/'), token::link_path(&bits));
+    show_link(context, url, &token::link_path(&bits));
+    Ok(())
+}
+
+fn show_link(context: &Context, url: &str, path: &str) {
+    let link = format!("{}{path}", url.trim_end_matches('/'));
     if context.printer.json() {
         context.printer.value(&json!({ "link": link }));
     } else {
         context.printer.data(&link);
         context.printer.say("it counts once, for an hour");
     }
-    Ok(())
 }
 
 /// Somebody of this name.

@@ -1,11 +1,12 @@
 //! `tramontane run`: an incoming and all routes on it, to the end.
 
 use super::summary::Summary;
-use super::{Context, Ended, Failure, prices};
+use super::{Context, Ended, Failure, prices, run_at};
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::parts;
 use crate::print::Printer;
+use crate::progress::Progress;
 use crate::settings;
 use clap::Args;
 use connectors::mistral::prices::Prices;
@@ -28,20 +29,23 @@ Example: tramontane run products --limit 20
 What is still open from an earlier run is finished first; then the subscriber goes on from its cursor.")]
 pub(crate) struct Run {
     /// Name of an incoming.
-    name: String,
+    pub(super) name: String,
     /// Takes in at most this many payloads.
     #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// Starts from the beginning instead of the cursor.
     #[arg(long)]
-    again: bool,
+    pub(super) again: bool,
     /// How long to wait for what comes due later, with nothing else to do.
     #[arg(long, default_value = "10m", value_name = "DURATION")]
-    wait: Span,
+    pub(super) wait: Span,
 }
 
 impl Run {
     pub(crate) async fn run(self, context: &Context) -> Ended {
+        if let Some(server) = context.server()? {
+            return run_at::run(&server, context, self).await;
+        }
         let prices = prices::in_use(&context.data())?;
         let (store, ours) = context.writing_store().await?;
         let options = RunOptions { limit: self.limit, again: self.again, trigger: "cli".to_owned() };
@@ -70,7 +74,7 @@ impl Job<'_> {
     /// Runs to the end, with progress on stderr.
     pub(crate) async fn run(self, store: Arc<dyn Store>, printer: &Printer) -> Result<Summary, Failure> {
         prices::agree(store.as_ref(), &self.prices).await?;
-        let (name, options, wait, currency) = (self.name, self.options, self.wait, self.prices.currency.clone());
+        let (name, options, wait) = (self.name, self.options, self.wait);
         let engine = open(store.clone(), self.variables, self.prices).await?;
         let trouble = |problem| Failure::new(Exit::Trouble, problem);
         let interrupted = engine.take_over().await.map_err(trouble)?;
@@ -84,33 +88,35 @@ impl Job<'_> {
         let options = WorkOptions { lanes: Some(lanes.clone()), until: Until::Idle(wait.0), stop: stopping };
         let end = {
             let work = engine.work(options);
-            let progress = Progress::new(store.clone(), begun.all(), printer);
+            let bar = Bar::new(printer);
+            let shown = bar.follow(store.as_ref(), begun.all());
             tokio::select! {
                 end = work => end.map_err(trouble)?,
-                never = async { tokio::join!(progress.show(), stop_on_signal(&stop, printer)).1 } => never,
+                never = async { tokio::join!(shown, stop_on_signal(&stop, printer)).1 } => never,
             }
         };
         let seconds = (SystemClock.now() - began) as f64 / 1_000.0;
-        Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds, currency).await
+        summary(store.as_ref(), &engine, &begun, &lanes, end, seconds).await
     }
 
     /// Begins a run that another process works on, and waits until it is through.
     async fn watch(self, store: Arc<dyn Store>, printer: &Printer) -> Result<Summary, Failure> {
-        let (name, options, wait, currency) = (self.name, self.options, self.wait, self.prices.currency.clone());
+        let (name, options, wait) = (self.name, self.options, self.wait);
         let engine = open(store.clone(), self.variables, self.prices).await?;
         let begun = begin(&engine, name, options, printer).await?;
         printer.say("the engine that holds the data folder works on it; stopping this command does not stop it");
         let lanes = lanes_of(&engine, name);
         let clock = settings::clock_of(&store).await?;
         let began = SystemClock.now();
-        let progress = Progress::new(store.clone(), begun.all(), printer);
+        let bar = Bar::new(printer);
         let end = tokio::select! {
             end = through(store.as_ref(), clock.as_ref(), &begun, &lanes, wait.0) => end?,
-            () = progress.show() => WorkEnd::Stopped,
+            () = bar.follow(store.as_ref(), begun.all()) => WorkEnd::Stopped,
             () = interrupted() => WorkEnd::Stopped,
         };
+        drop(bar);
         let seconds = (SystemClock.now() - began) as f64 / 1_000.0;
-        Summary::collect(store.as_ref(), &engine, &begun, &lanes, end, seconds, currency).await
+        summary(store.as_ref(), &engine, &begun, &lanes, end, seconds).await
     }
 }
 
@@ -133,6 +139,21 @@ async fn begin(engine: &Engine, name: &str, options: RunOptions, printer: &Print
         printer.say(&format!("run {} was interrupted while it took data in; it goes on", begun.run));
     }
     Ok(begun)
+}
+
+async fn summary(
+    store: &dyn Store,
+    engine: &Engine,
+    begun: &Begun,
+    lanes: &[LaneId],
+    end: WorkEnd,
+    seconds: f64,
+) -> Result<Summary, Failure> {
+    let mut all = Vec::new();
+    for run in begun.all() {
+        all.push(Progress::of(store, engine.flows(), run, lanes, SystemClock.now()).await?);
+    }
+    Ok(Summary::new(&all, end, seconds))
 }
 
 fn lanes_of(engine: &Engine, name: &str) -> Vec<LaneId> {
@@ -195,45 +216,47 @@ pub(crate) async fn interrupted() {
 }
 
 /// How often the bar moves.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
-struct Progress {
-    store: Arc<dyn Store>,
-    runs: Vec<RunId>,
-    bar: ProgressBar,
-}
+/// A bar on stderr. Hidden by itself where that is no terminal.
+pub(super) struct Bar(ProgressBar);
 
-impl Progress {
-    fn new(store: Arc<dyn Store>, runs: Vec<RunId>, printer: &Printer) -> Self {
-        // Hidden by itself where stderr is no terminal.
+impl Bar {
+    pub(super) fn new(printer: &Printer) -> Self {
         let bar = if printer.json() { ProgressBar::hidden() } else { ProgressBar::new(0) };
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} tasks  {per_sec}  {elapsed}  {msg}") {
             bar.set_style(style);
         }
-        Self { store, runs, bar }
+        Self(bar)
     }
 
-    /// Shows progress until it is dropped.
-    async fn show(self) {
+    /// Shows how many tasks are in which state.
+    pub(super) fn show(&self, counts: &[(TaskState, u64)]) {
+        let sum = |wanted: &dyn Fn(TaskState) -> bool| -> u64 {
+            counts.iter().filter(|(state, _)| wanted(*state)).map(|(_, count)| count).sum()
+        };
+        let bad = sum(&|state| matches!(state, TaskState::Failed | TaskState::Unknown));
+        self.0.set_length(sum(&|_| true));
+        self.0.set_position(sum(&|state| !state.is_open()));
+        self.0.set_message(if bad > 0 { format!("{bad} failed or unknown") } else { String::new() });
+    }
+
+    /// Shows how runs come on, until it is dropped.
+    async fn follow(&self, store: &dyn Store, runs: Vec<RunId>) {
         loop {
-            let mut tally = Vec::new();
-            for run in &self.runs {
-                tally.extend(self.store.tally(Some(*run)).await.unwrap_or_default());
+            let mut counts = Vec::new();
+            for run in &runs {
+                let tally = store.tally(Some(*run)).await.unwrap_or_default();
+                counts.extend(tally.into_iter().map(|tally| (tally.state, tally.count)));
             }
-            let sum = |wanted: &dyn Fn(TaskState) -> bool| -> u64 {
-                tally.iter().filter(|tally| wanted(tally.state)).map(|tally| tally.count).sum()
-            };
-            let bad = sum(&|state| matches!(state, TaskState::Failed | TaskState::Unknown));
-            self.bar.set_length(sum(&|_| true));
-            self.bar.set_position(sum(&|state| !state.is_open()));
-            self.bar.set_message(if bad > 0 { format!("{bad} failed or unknown") } else { String::new() });
+            self.show(&counts);
             tokio::time::sleep(TICK).await;
         }
     }
 }
 
-impl Drop for Progress {
+impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.0.finish_and_clear();
     }
 }

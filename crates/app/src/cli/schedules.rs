@@ -1,5 +1,6 @@
 //! `tramontane schedules`: what runs by itself, and when.
 
+use super::server::Items;
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
 use crate::print::time;
@@ -65,6 +66,18 @@ async fn defined(store: &dyn Store) -> Result<BTreeMap<String, Scheduled>, Failu
 }
 
 async fn list(context: &Context, next: u32) -> Ended {
+    let shown = match context.server()? {
+        Some(server) => {
+            let list: Items<Value> = server.get(&["schedules"], &[("next", Some(next.to_string()))]).await?;
+            list.items
+        }
+        None => listed(context, next).await?,
+    };
+    print(context, shown);
+    Ok(Exit::Done)
+}
+
+async fn listed(context: &Context, next: u32) -> Result<Vec<Value>, Failure> {
     let store = context.engine_store().await?;
     let now = settings::clock().now();
     let schedules = defined(store.as_ref()).await?;
@@ -82,10 +95,12 @@ async fn list(context: &Context, next: u32) -> Ended {
             "next": times,
         })
     });
-    let shown: Vec<Value> = shown.collect();
+    Ok(shown.collect())
+}
+
+fn print(context: &Context, shown: Vec<Value>) {
     if context.printer.json() {
-        context.printer.value(&json!(shown));
-        return Ok(Exit::Done);
+        return context.printer.value(&Value::Array(shown));
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let rows: Vec<Vec<String>> = shown
@@ -101,7 +116,6 @@ async fn list(context: &Context, next: u32) -> Ended {
         })
         .collect();
     context.printer.table(&["name", "run", "cron", "time zone", "next"], &rows);
-    Ok(Exit::Done)
 }
 
 fn upcoming(scheduled: &Scheduled, now: Millis, most: u32) -> Vec<Millis> {
@@ -110,6 +124,17 @@ fn upcoming(scheduled: &Scheduled, now: Millis, most: u32) -> Vec<Millis> {
 }
 
 async fn pause(context: &Context, name: &str, paused: bool) -> Ended {
+    if let Some(server) = context.server()? {
+        let verb = if paused { "pause" } else { "resume" };
+        server.send::<Value>("POST", &["schedules", name, verb], None).await?;
+    } else {
+        pause_here(context, name, paused).await?;
+    }
+    context.printer.say(if paused { "paused" } else { "it runs again" });
+    Ok(Exit::Done)
+}
+
+async fn pause_here(context: &Context, name: &str, paused: bool) -> Result<(), Failure> {
     let store = context.engine_store().await?;
     let now = settings::clock().now();
     let schedules = defined(store.as_ref()).await?;
@@ -120,6 +145,5 @@ async fn pause(context: &Context, name: &str, paused: bool) -> Ended {
     };
     store.schedules(vec![(name.to_owned(), scheduled.line())], now).await?;
     store.pause_schedule(name.to_owned(), paused.then(|| (now, "cli".to_owned())), now).await?;
-    context.printer.say(if paused { "paused" } else { "it runs again" });
-    Ok(Exit::Done)
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! `tramontane secrets`: values that definitions refer to by name, sealed in the store.
 
 use super::people::did;
+use super::server::Items;
 use super::{Context, Ended, Failure};
 use crate::environment::opened;
 use crate::exit::Exit;
@@ -11,7 +12,7 @@ use clap::{Args, Subcommand};
 use engine::definitions::used_secrets;
 use engine::definitions::variables::Variables as _;
 use model::Problem;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -78,8 +79,12 @@ impl SecretsVerb {
             Verb::Set { name, file } => set(context, &name, file.as_deref()).await,
             Verb::List => list(context).await,
             Verb::Delete { name, force } => {
-                let store = context.engine_store().await?;
-                secrets::delete(store.as_ref(), &name, force, did("secret.delete", &name)).await.map_err(failed)?;
+                if let Some(server) = context.server()? {
+                    server.delete(&["secrets", &name], &[("force", Some(force.to_string()))]).await?;
+                } else {
+                    let store = context.engine_store().await?;
+                    secrets::delete(store.as_ref(), &name, force, did("secret.delete", &name)).await.map_err(failed)?;
+                }
                 context.printer.say("deleted");
                 Ok(Exit::Done)
             }
@@ -92,6 +97,12 @@ impl SecretsVerb {
 async fn set(context: &Context, name: &str, file: Option<&Path>) -> Ended {
     secrets::check_name(name).map_err(refused)?;
     let value = read_value(name, file)?;
+    if let Some(server) = context.server()? {
+        let body = json!({ "value": value.expose_secret() });
+        server.send::<Value>("PUT", &["secrets", name], Some(&body)).await?;
+        context.printer.say(&format!("{name} is set"));
+        return Ok(Exit::Done);
+    }
     let store = context.engine_store().await?;
     let was_sealed = store.sealing().await?.is_some();
     secrets::set(store.as_ref(), &context.keys, name, &value, did("secret.set", name)).await.map_err(failed)?;
@@ -124,24 +135,32 @@ fn read_value(name: &str, file: Option<&Path>) -> Result<SecretString, Failure> 
 }
 
 async fn list(context: &Context) -> Ended {
-    let listed = secrets::list(context.read_store().await?.as_ref()).await?;
+    let listed = match context.server()? {
+        Some(server) => server.get::<Items<Value>>(&["secrets"], &[]).await?.items,
+        None => {
+            let value = |one: secrets::Listed| {
+                json!({ "name": one.name, "used_by": one.used_by, "created_at": time(one.created_at),
+                    "rotated_at": time(one.rotated_at), "by": one.by })
+            };
+            secrets::list(context.read_store().await?.as_ref()).await?.into_iter().map(value).collect()
+        }
+    };
     if context.printer.json() {
-        let value = |one: &secrets::Listed| {
-            json!({ "name": one.name, "used_by": one.used_by, "created_at": time(one.created_at),
-                "rotated_at": time(one.rotated_at), "by": one.by })
-        };
-        context.printer.value(&Value::from_iter(listed.iter().map(value)));
+        context.printer.value(&Value::Array(listed));
         return Ok(Exit::Done);
     }
-    let row = |one: &secrets::Listed| {
-        let used = if one.used_by.is_empty() { "-".to_owned() } else { one.used_by.join(", ") };
-        vec![one.name.clone(), time(one.rotated_at), one.by.clone(), used]
+    let row = |one: &Value| {
+        let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+        let used: Vec<&str> = one["used_by"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let used = if used.is_empty() { "-".to_owned() } else { used.join(", ") };
+        vec![text("name"), text("rotated_at"), text("by"), used]
     };
     context.printer.table(&["name", "set at", "by", "used by"], &listed.iter().map(row).collect::<Vec<_>>());
     Ok(Exit::Done)
 }
 
 async fn rotate(context: &Context) -> Ended {
+    context.refuse_server()?;
     let (keys, printer) = (&context.keys, &context.printer);
     // Held until it is through: two changes at once would forget each other's keys.
     let _turn = keys.turn().map_err(refused)?;

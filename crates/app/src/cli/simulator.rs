@@ -61,6 +61,11 @@ enum Verb {
 }
 
 impl Simulator {
+    /// Whether a store is compared with.
+    pub(super) fn looks_at_store(&self) -> bool {
+        self.verb.is_some()
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Ended {
         if let Some(Verb::Check(check)) = self.verb {
             return check.run(context).await;

@@ -1,17 +1,15 @@
 //! `tramontane storages`: what transformers remembered.
 
+use super::kept::Kept;
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::print::{short, time};
-use crate::settings;
-use crate::story;
-use bytes::Bytes;
+use crate::print::short;
+use crate::storages::Storage;
 use clap::{Args, Subcommand};
 use model::storages::{LARGEST_VALUE, LONGEST_KEY};
-use model::{EntryKey, Millis, Problem, suggest};
+use model::{EntryKey, Problem, suggest};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use store::{Entry, EntryFilter, EntryWrite, Store};
+use store::EntryFilter;
 
 /// Arguments of `tramontane storages`.
 #[derive(Debug, Args)]
@@ -98,89 +96,73 @@ impl Storages {
     }
 }
 
-/// Every storage that is defined or has entries: how long it keeps them, where it is defined, and how many there are.
-async fn known(
-    store: &dyn Store,
-    now: Millis,
-) -> Result<BTreeMap<String, (Option<model::definition::Storage>, u64)>, Failure> {
-    let (_, stored) = store.definitions().await?;
-    let definitions = engine::definitions::from_stored(&stored).map_err(Failure::refused)?;
-    let mut known: BTreeMap<_, _> =
-        definitions.storages.into_iter().map(|(name, storage)| (name, (Some(storage), 0))).collect();
-    for (name, count) in store.entry_counts(now).await? {
-        known.entry(name).or_insert((None, 0)).1 = count;
-    }
-    Ok(known)
-}
-
 /// Refuses a name that nothing has.
-async fn check(store: &dyn Store, name: &str, now: Millis) -> Result<Option<model::definition::Storage>, Failure> {
-    let known = known(store, now).await?;
-    if let Some((storage, _)) = known.get(name) {
-        return Ok(*storage);
+async fn check(kept: &Kept, name: &str) -> Result<Storage, Failure> {
+    let known = kept.storages().await?;
+    if let Some(storage) = known.iter().find(|storage| storage.name == name) {
+        return Ok(storage.clone());
     }
     let problem = Problem::new("storage_unknown", format!("there is no storage \"{name}\""));
-    let hint = suggest::hint(name, known.keys().map(String::as_str));
+    let hint = suggest::hint(name, known.iter().map(|storage| storage.name.as_str()));
     Err(Failure::refused(vec![problem.hint(hint.unwrap_or_else(|| "define it under storages".to_owned()))]))
 }
 
 async fn list(context: &Context) -> Ended {
-    let store = context.read_store().await?;
-    let known = known(store.as_ref(), settings::clock().now()).await?;
+    let known = Kept::to_read(context).await?.storages().await?;
     if context.printer.json() {
-        let shown = known.iter().map(|(name, (storage, entries))| {
-            let ttl = storage.and_then(|storage| storage.ttl).map(|ttl| ttl.to_string());
-            json!({ "name": name, "entries": entries, "ttl": ttl, "defined": storage.is_some() })
-        });
-        context.printer.value(&json!(shown.collect::<Vec<_>>()));
+        context.printer.value(&json!(known));
         return Ok(Exit::Done);
     }
-    let row = |(name, (storage, entries)): (&String, &(Option<model::definition::Storage>, u64))| {
-        let kept = match storage {
-            None => "(no longer defined)".to_owned(),
-            Some(storage) => storage.ttl.map_or_else(|| "for ever".to_owned(), |ttl| ttl.to_string()),
+    let row = |storage: &Storage| {
+        let kept = match storage.ttl {
+            _ if !storage.defined => "(no longer defined)".to_owned(),
+            Some(ttl) => ttl.to_string(),
+            None => "for ever".to_owned(),
         };
-        vec![name.clone(), entries.to_string(), kept]
+        vec![storage.name.clone(), storage.entries.to_string(), kept]
     };
     context.printer.table(&["name", "entries", "kept"], &known.iter().map(row).collect::<Vec<_>>());
     Ok(Exit::Done)
 }
 
 async fn show(context: &Context, filter: EntryFilter) -> Ended {
-    let store = context.read_store().await?;
-    let now = settings::clock().now();
-    check(store.as_ref(), &filter.storage, now).await?;
+    let kept = Kept::to_read(context).await?;
+    check(&kept, &filter.storage).await?;
     let limit = filter.limit as usize;
-    let entries = store.find_entries(filter, now).await?;
+    let entries = kept.entries(filter).await?;
     if context.printer.json() {
-        context.printer.value(&json!(entries.iter().map(story::Entry::from).collect::<Vec<_>>()));
+        context.printer.value(&json!(entries));
         return Ok(Exit::Done);
     }
-    let row = |entry: &Entry| {
-        let value = String::from_utf8_lossy(&entry.value);
-        let expires = entry.expires_at.map_or_else(|| "never".to_owned(), time);
-        vec![short(&entry.key, 60), time(entry.at), expires, short(&value, 80)]
+    let row = |entry: &Value| {
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        let expires = text("expires_at").unwrap_or_else(|| "never".to_owned());
+        let written = text("written_at").unwrap_or_default();
+        vec![short(key_of(entry), 60), written, expires, short(&entry["value"].to_string(), 80)]
     };
     context.printer.table(&["key", "written", "expires", "value"], &entries.iter().map(row).collect::<Vec<_>>());
     if let Some(last) = entries.last().filter(|_| entries.len() == limit) {
-        context.printer.say(&format!("there may be more: --after '{}'", last.key));
+        context.printer.say(&format!("there may be more: --after '{}'", key_of(last)));
     }
     Ok(Exit::Done)
 }
 
+fn key_of(entry: &Value) -> &str {
+    entry["key"].as_str().unwrap_or_default()
+}
+
 async fn get(context: &Context, of: EntryKey) -> Ended {
-    let store = context.read_store().await?;
-    let now = settings::clock().now();
-    check(store.as_ref(), &of.storage, now).await?;
-    let Some(entry) = store.entries(vec![of.clone()], now).await?.pop().flatten() else {
+    let kept = Kept::to_read(context).await?;
+    check(&kept, &of.storage).await?;
+    let Some(entry) = kept.entry(&of).await? else {
         let problem = Problem::new("entry_unknown", format!("\"{}\" has no entry \"{}\"", of.storage, of.key));
         let hint = format!("tramontane storages show {} --search TEXT finds one", of.storage);
         return Err(Failure::refused(vec![problem.hint(hint)]));
     };
     if context.printer.json() {
-        context.printer.value(&json!(story::Entry::from(&entry)));
+        context.printer.value(&entry);
     } else {
-        context.printer.data(&String::from_utf8_lossy(&entry.value));
+        context.printer.data(&entry["value"].to_string());
     }
     Ok(Exit::Done)
 }
@@ -194,59 +176,55 @@ async fn set(context: &Context, of: EntryKey, value: &str) -> Ended {
             return refused(problem.hint("a text needs its quotes: '\"text\"'"));
         }
     };
-    let text = value.to_string();
-    if text.len() > LARGEST_VALUE {
-        let reason = format!("the value has {} bytes, {LARGEST_VALUE} are allowed", text.len());
+    let length = value.to_string().len();
+    if length > LARGEST_VALUE {
+        let reason = format!("the value has {length} bytes, {LARGEST_VALUE} are allowed");
         return refused(Problem::new("value_too_large", reason));
     }
     if of.key.is_empty() || of.key.len() > LONGEST_KEY {
         let reason = format!("a key has 1 to {LONGEST_KEY} bytes, this one has {}", of.key.len());
         return refused(Problem::new("wrong_key", reason));
     }
-    let store = context.engine_store().await?;
-    let now = settings::clock().now();
-    let storage = check(store.as_ref(), &of.storage, now).await?;
-    let expires_at = storage.and_then(|storage| storage.ttl).map(|ttl| now + ttl.0);
-    store.write_entries(vec![EntryWrite { of, value: Some(Bytes::from(text)), expires_at }], now).await?;
+    let kept = Kept::to_write(context).await?;
+    let storage = check(&kept, &of.storage).await?;
+    kept.write(of, &value, storage.ttl).await?;
     context.printer.say("written");
     Ok(Exit::Done)
 }
 
 async fn delete(context: &Context, name: &str, keys: Vec<String>, dry_run: bool) -> Ended {
-    let store = context.engine_store().await?;
-    let now = settings::clock().now();
-    check(store.as_ref(), name, now).await?;
-    let of: Vec<EntryKey> = keys.into_iter().map(|key| EntryKey { storage: name.to_owned(), key }).collect();
-    let found = store.entries(of.clone(), now).await?;
-    let missing = of.iter().zip(&found).filter(|(_, entry)| entry.is_none()).map(|(of, _)| of);
-    let missing: Vec<Problem> =
-        missing.map(|of| Problem::new("entry_unknown", format!("\"{name}\" has no entry \"{}\"", of.key))).collect();
+    let kept = Kept::to_write(context).await?;
+    check(&kept, name).await?;
+    let all: Vec<EntryKey> = keys.into_iter().map(|key| EntryKey { storage: name.to_owned(), key }).collect();
+    let mut missing = Vec::new();
+    for of in &all {
+        if kept.entry(of).await?.is_none() {
+            missing.push(Problem::new("entry_unknown", format!("\"{name}\" has no entry \"{}\"", of.key)));
+        }
+    }
     if !missing.is_empty() {
         return Err(Failure::refused(missing));
     }
-    let count = of.len() as u64;
+    let count = all.len() as u64;
     if !dry_run {
-        let gone = of.into_iter().map(|of| EntryWrite { of, value: None, expires_at: None });
-        store.write_entries(gone.collect(), now).await?;
+        kept.delete(all).await?;
     }
     say_deleted(context, count, dry_run);
     Ok(Exit::Done)
 }
 
 async fn delete_found(context: &Context, mut filter: EntryFilter, dry_run: bool) -> Ended {
-    let store = context.engine_store().await?;
-    let now = settings::clock().now();
-    check(store.as_ref(), &filter.storage, now).await?;
+    let kept = Kept::to_write(context).await?;
+    check(&kept, &filter.storage).await?;
     let mut count = 0;
     loop {
-        let page = store.find_entries(filter.clone(), now).await?;
+        let page = kept.entries(filter.clone()).await?;
         let Some(last) = page.last() else { break };
-        filter.after = Some(last.key.clone());
+        filter.after = Some(key_of(last).to_owned());
         count += page.len() as u64;
         if !dry_run {
-            let of = |entry: Entry| EntryKey { storage: filter.storage.clone(), key: entry.key };
-            let gone = page.into_iter().map(|entry| EntryWrite { of: of(entry), value: None, expires_at: None });
-            store.write_entries(gone.collect(), now).await?;
+            let of = |entry: &Value| EntryKey { storage: filter.storage.clone(), key: key_of(entry).to_owned() };
+            kept.delete(page.iter().map(of).collect()).await?;
         }
     }
     say_deleted(context, count, dry_run);

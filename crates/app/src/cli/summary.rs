@@ -1,15 +1,14 @@
 //! What a run came to.
 
-use super::Failure;
 use super::usage::in_words;
 use crate::exit::Exit;
 use crate::print::{Printer, time};
-use engine::flow::PushTarget;
-use engine::{Begun, Engine, WorkEnd};
+use crate::progress::{LaneProgress, Progress};
+use engine::WorkEnd;
 use model::{RunId, TaskState};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use store::{LaneId, Store, UsageSum};
+use store::UsageSum;
 
 /// What a run came to.
 pub(crate) struct Summary {
@@ -26,46 +25,25 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) async fn collect(
-        store: &dyn Store,
-        engine: &Engine,
-        begun: &Begun,
-        lanes: &[LaneId],
-        end: WorkEnd,
-        seconds: f64,
-        currency: String,
-    ) -> Result<Self, Failure> {
-        let targets = lanes.iter().filter_map(|id| engine.flows().pushes.get(id)).map(|flow| &flow.target);
-        let files = targets.filter_map(|target| match target {
-            PushTarget::Driver(target) => target.exclusive_key(),
-            _ => None,
-        });
-        let mut summary = Self {
-            run: begun.run,
+    /// What runs came to, of which the last is the one that was begun or went on.
+    pub(crate) fn new(all: &[Progress], end: WorkEnd, seconds: f64) -> Self {
+        let last = all.last();
+        let (usage, currency) = last.map(Progress::usage).unwrap_or_default();
+        let of_run = |progress: &Progress| {
+            let run = progress.run;
+            let lane =
+                |lane: &LaneProgress| (run, format!("{} {}", lane.kind.as_str(), lane.name), lane.states.clone());
+            progress.lanes.iter().map(lane).collect::<Vec<_>>()
+        };
+        Self {
+            run: last.map_or(RunId(0), |last| last.run),
             end,
             seconds,
-            usage: store.usage(Some(begun.run)).await?,
+            usage,
             currency,
-            lanes: Vec::new(),
-            files: files.collect(),
-        };
-        for run in begun.all() {
-            summary.count_run(store, run, lanes).await?;
+            lanes: all.iter().flat_map(of_run).collect(),
+            files: last.map(|last| last.files.clone()).unwrap_or_default(),
         }
-        Ok(summary)
-    }
-
-    async fn count_run(&mut self, store: &dyn Store, run: RunId, lanes: &[LaneId]) -> Result<(), Failure> {
-        let names: BTreeMap<_, _> = store.all_lanes().await?.into_iter().map(|lane| (lane.id, lane)).collect();
-        let tally = store.tally(Some(run)).await?;
-        for id in lanes {
-            let counts: BTreeMap<TaskState, u64> =
-                tally.iter().filter(|tally| tally.lane == *id).map(|tally| (tally.state, tally.count)).collect();
-            if let Some(lane) = names.get(id).filter(|_| !counts.is_empty()) {
-                self.lanes.push((run, format!("{} {}", lane.kind.as_str(), lane.name), counts));
-            }
-        }
-        Ok(())
     }
 
     /// How many tasks of the run are in a state.

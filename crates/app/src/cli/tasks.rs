@@ -1,20 +1,17 @@
 //! `tramontane tasks`: looks at tasks and decides about them.
 
 use super::decide::{How, Which};
-use super::filter::{Rule, lane_named, lanes, state};
+use super::filter::{Rule, state};
+use super::place::{Place, Sought};
 use super::{Context, Ended, Failure};
 use crate::exit::Exit;
-use crate::filter::{self, Names};
-use crate::print::{short, time};
+use crate::print::short;
 use crate::settings;
-use crate::story::{self, Lanes, TaskSummary};
+use crate::story::TaskSummary;
 use clap::{Args, Subcommand, ValueEnum};
-use model::{Problem, TaskId, TaskKind, TaskState};
+use model::{Money, Problem, TaskId, TaskKind, TaskState};
 use serde_json::{Value, json};
-use store::{Decision, Search, Store, TaskFilter, TaskRow, TaskStory};
-
-/// Tasks of one page.
-const PAGE: u32 = 1_000;
+use store::Decision;
 
 /// Arguments of `tramontane tasks`.
 #[derive(Debug, Args)]
@@ -130,39 +127,19 @@ impl Tasks {
 
 impl List {
     async fn run(self, context: &Context) -> Ended {
-        let store = context.read_store().await?;
-        let lanes = lanes(store.as_ref()).await?;
-        let lane = match (&self.route, &self.incoming) {
-            (Some(route), _) => Some(lane_named(&lanes, TaskKind::Push, route)?),
-            (_, Some(incoming)) => Some(lane_named(&lanes, TaskKind::Pull, incoming)?),
-            _ => None,
-        };
+        let place = Place::to_read(context).await?;
         let rule = self.rule.as_deref().map(|text| Rule::compile(text, settings::clock().now())).transpose()?;
-        let search = match &self.filter {
-            Some(text) => Some(search(store.as_ref(), text).await?),
-            None => None,
-        };
-        let mut before = None;
+        let Self { state, route, incoming, filter, .. } = self;
+        let mut pages = place.look_for(Sought { state, route, incoming, filter }).await?;
         let mut left = self.limit;
         let mut rows = Vec::new();
-        while left > 0 {
-            let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
-            let (mut page, next) = match &search {
-                Some(search) => {
-                    let found = store.search(Search { before, limit, ..search.clone() }).await?;
-                    (found.tasks.into_iter().map(|task| task.row).collect(), found.next)
-                }
-                None => {
-                    let page = store.tasks(TaskFilter { state: self.state, lane, run: None, before, limit }).await?;
-                    let last = page.last().map(|row| row.id);
-                    (page, last)
-                }
-            };
-            before = next;
+        while left > 0
+            && let Some(mut page) = pages.next(left).await?
+        {
             if let Some(rule) = &rule {
                 let mut held = Vec::new();
                 for row in page {
-                    if rule.holds_for(store.as_ref(), row.id, &lanes).await? {
+                    if rule.holds_for(&place, row.id).await? {
                         held.push(row);
                     }
                 }
@@ -170,16 +147,13 @@ impl List {
             }
             left -= page.len() as u64;
             if context.printer.json() {
-                rows.extend(page.iter().map(|row| json!(TaskSummary::of(row, &lanes))));
+                rows.extend(page.iter().map(|row| json!(row)));
             } else {
                 let first = rows.is_empty();
                 if !page.is_empty() {
-                    print_page(context, &page, &lanes, first);
+                    print_page(context, &page, first);
                     rows.push(Value::Null);
                 }
-            }
-            if before.is_none() {
-                break;
             }
         }
         if context.printer.json() {
@@ -191,26 +165,16 @@ impl List {
     }
 }
 
-/// The search that a filter means.
-async fn search(store: &dyn Store, text: &str) -> Result<Search, Failure> {
-    let refused = |problem: Problem| Failure::refused(vec![problem]);
-    let filter = filter::parse(text).map_err(refused)?;
-    let names = Names::of(store, &filter).await?;
-    let wanted = filter::resolve(&filter, &names, [None, None], settings::clock().now()).map_err(refused)?;
-    Ok(wanted.search)
-}
-
-fn print_page(context: &Context, page: &[TaskRow], lanes: &Lanes, first: bool) {
+fn print_page(context: &Context, page: &[TaskSummary], first: bool) {
     let rows = page.iter().map(|row| {
-        let (kind, name) = lanes.get(&row.lane).map_or(("", ""), |lane| (lane.kind.as_str(), lane.name.as_str()));
         let problem = row.problem.as_ref().map(|problem| short(&problem.to_string(), 80)).unwrap_or_default();
         vec![
             row.id.to_string(),
-            kind.to_owned(),
-            name.to_owned(),
+            row.kind.map(TaskKind::as_str).unwrap_or_default().to_owned(),
+            row.route.as_ref().or(row.incoming.as_ref()).cloned().unwrap_or_default(),
             row.state.to_string(),
             row.attempts.to_string(),
-            time(row.created_at),
+            row.created_at.clone(),
             problem,
         ]
     });
@@ -220,39 +184,36 @@ fn print_page(context: &Context, page: &[TaskRow], lanes: &Lanes, first: bool) {
 }
 
 async fn show(context: &Context, id: TaskId) -> Ended {
-    let store = context.read_store().await?;
-    let lanes = lanes(store.as_ref()).await?;
-    let Some(story) = store.task(id).await? else {
+    let Some(value) = Place::to_read(context).await?.story(id).await? else {
         let problem = Problem::new("task_unknown", format!("there is no task {id}"))
             .hint("tramontane tasks list shows what there is");
         return Err(Failure::refused(vec![problem]));
     };
-    let mut value = json!(story::TaskStory::of(&story, &lanes));
-    if let Some(cost) = story.cost() {
-        (value["cost"], value["currency"]) = (json!(cost), json!(store.currency(None).await?));
-    }
     if context.printer.json() {
         context.printer.value(&value);
     } else {
-        print_story(context, &story, &value);
+        print_story(context, &value);
     }
     Ok(Exit::Done)
 }
 
-fn print_story(context: &Context, story: &TaskStory, value: &Value) {
+fn print_story(context: &Context, value: &Value) {
     let printer = &context.printer;
     let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let lane = if value["route"].is_null() { text("incoming") } else { text("route") };
-    printer.data(&format!("task {}  {} {lane}  {}", story.row.id, text("kind"), story.row.state));
-    printer.data(&format!("created {}  run {}", text("created_at"), story.row.run));
-    if story.row.state.is_open() {
+    printer.data(&format!("task {}  {} {lane}  {}", value["id"], text("kind"), text("state")));
+    printer.data(&format!("created {}  run {}", text("created_at"), value["run"]));
+    if TaskState::from_word(&text("state")).is_some_and(TaskState::is_open) {
         printer.data(&format!("due {}", text("due_at")));
     }
-    if let Some(source) = story.row.source {
-        printer.data(&format!("made from task {source}"));
+    if !value["source"].is_null() {
+        printer.data(&format!("made from task {}", value["source"]));
     }
-    if let Some(cost) = story.cost() {
+    if let Ok(cost) = serde_json::from_value::<Money>(value["cost"].clone()) {
         printer.data(&format!("cost estimated {cost} {}", text("currency")));
+    }
+    if value["payloads_hidden"] == true {
+        printer.say("payloads, requests and answers are for those who may see them");
     }
     printer.data(&format!("payload {}", short(&value["payload"].to_string(), 2_000)));
     for attempt in value["attempts"].as_array().into_iter().flatten() {
@@ -278,8 +239,8 @@ fn print_story(context: &Context, story: &TaskStory, value: &Value) {
     for decided in value["decisions"].as_array().into_iter().flatten() {
         printer.data(&format!("\ndecision {decided}"));
     }
-    if !story.made.is_empty() {
-        let made: Vec<String> = story.made.iter().map(ToString::to_string).collect();
+    let made: Vec<String> = value["made"].as_array().into_iter().flatten().map(ToString::to_string).collect();
+    if !made.is_empty() {
         printer.data(&format!("\nmade tasks {}", short(&made.join(", "), 400)));
     }
 }

@@ -1,6 +1,7 @@
 //! `tramontane try`: what a definition does to data, step by step, with nothing kept.
 
 use super::call::read_json;
+use super::server::Server;
 use super::{Context, Ended, Failure, prices};
 use crate::exit::Exit;
 use crate::parts;
@@ -11,7 +12,7 @@ use clap::{Args, ValueEnum};
 use engine::definitions::variables::Variables as _;
 use engine::definitions::{from_stored, used_secrets};
 use engine::random::Seeded;
-use engine::trace::{Input, MOST, Payloads, Sending, Step, Subject, Trace, trace};
+use engine::trace::{Input, MOST, Subject, trace};
 use engine::{Parts, Standing};
 use model::{Problem, TaskId, TaskKind};
 use serde_json::{Value, json};
@@ -62,6 +63,20 @@ enum Tried {
 
 impl Try {
     pub(crate) async fn run(self, context: &Context) -> Ended {
+        let traced = match context.server()? {
+            Some(server) => self.trace_at(&server).await?,
+            None => self.trace(context).await?,
+        };
+        if context.printer.json() {
+            context.printer.value(&traced);
+        } else {
+            print(context, &traced);
+        }
+        let is_bad = all_problems(&traced).iter().any(Problem::is_error);
+        Ok(if is_bad { Exit::Failed } else { Exit::Done })
+    }
+
+    async fn trace(self, context: &Context) -> Result<Value, Failure> {
         let prices = prices::in_use(&context.data())?;
         let store = context.read_store().await?;
         let (_, stored) = store.definitions().await?;
@@ -84,13 +99,25 @@ impl Try {
         };
         let most = usize::try_from(self.limit).unwrap_or(MOST);
         let traced = trace(&parts, &definitions, subject, input, most).await.map_err(Failure::refused)?;
-        let failed = traced.problems().any(|problem| problem.is_error());
-        if context.printer.json() {
-            context.printer.value(&json!(Shown::from(traced)));
-        } else {
-            print(context, &traced);
+        Ok(json!(Shown::from(traced)))
+    }
+
+    async fn trace_at(self, server: &Server) -> Result<Value, Failure> {
+        let kind = match self.kind {
+            Tried::Incoming => "incoming",
+            Tried::Outgoing => "outgoing",
+            Tried::Routes => "routes",
+        };
+        let mut wish = json!({ "definition": { "kind": kind, "name": self.name }, "limit": self.limit });
+        if self.send {
+            wish["call"] = json!("send");
         }
-        Ok(if failed { Exit::Failed } else { Exit::Done })
+        if let Some(text) = &self.sample {
+            wish["input"] = json!({ "sample": sample(text)? });
+        } else if let Some(task) = self.task {
+            wish["input"] = json!({ "task": task });
+        }
+        server.send("POST", &["test"], Some(&wish)).await
     }
 
     async fn input(&self, store: &dyn Store) -> Result<Input, Failure> {
@@ -98,8 +125,7 @@ impl Try {
             return Ok(Input::Fetched);
         }
         if let Some(text) = &self.sample {
-            let sample = read_json("--sample", text).map_err(|problem| Failure::refused(vec![problem]))?;
-            return Ok(Input::Sample(sample));
+            return Ok(Input::Sample(sample(text)?));
         }
         let Some(id) = self.task else { return Ok(Input::Nothing) };
         let refused = |code, reason: String| Failure::refused(vec![Problem::new(code, reason)]);
@@ -116,46 +142,70 @@ impl Try {
     }
 }
 
+fn sample(text: &str) -> Result<Value, Failure> {
+    read_json("--sample", text).map_err(|problem| Failure::refused(vec![problem]))
+}
+
+/// What is listed under a name.
+fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    value[name].as_array().into_iter().flatten()
+}
+
+fn problems(of: &Value) -> Vec<Problem> {
+    list(of, "problems").filter_map(|problem| serde_json::from_value(problem.clone()).ok()).collect()
+}
+
+fn all_problems(traced: &Value) -> Vec<Problem> {
+    let parts = list(traced, "steps").chain(list(traced, "requests"));
+    parts.chain([traced]).flat_map(problems).collect()
+}
+
 /// A line for each step, what came out of it below.
-fn print(context: &Context, traced: &Trace) {
+fn print(context: &Context, traced: &Value) {
     let printer = &context.printer;
-    for Step { place, index, kind, input, output, problems, micros } in &traced.steps {
-        let counts = format!("{} -> {}", input.count, output.count);
+    let text = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
+    for step in list(traced, "steps") {
+        let counts = format!("{} -> {}", step["input"]["count"], step["output"]["count"]);
+        let (place, kind, index, micros) =
+            (text(step, "place"), text(step, "type"), &step["index"], &step["microseconds"]);
         printer.data(&format!("{place}[{index}]  {kind}  {counts}  {micros} µs"));
-        print_payloads(context, output);
-        printer.problems(problems);
+        print_payloads(context, &step["output"]);
+        problems(step).iter().for_each(|problem| printer.problem(problem));
     }
-    for Sending { place, kind, operation, effect, request, sent, problems } in &traced.requests {
-        let effect = effect.map_or("sends nothing", model::Effect::as_str);
-        printer.data(&format!("{place}  {kind} {}  {effect}", operation.as_deref().unwrap_or_default()));
-        if let Some(sent) = sent {
-            printer.data(&format!("    {} {}", sent.method, sent.url));
+    for sending in list(traced, "requests") {
+        let effect = sending["effect"].as_str().unwrap_or("sends nothing");
+        let (place, kind, operation) = (text(sending, "place"), text(sending, "type"), text(sending, "operation"));
+        printer.data(&format!("{place}  {kind} {operation}  {effect}"));
+        let (call, request) = (&sending["call"], &sending["request"]);
+        if !call.is_null() {
+            printer.data(&format!("    {} {}", text(call, "method"), text(call, "url")));
         }
-        if let Some(request) = request {
+        if !request.is_null() {
             printer.data(&format!("    {}", line(request)));
         }
-        printer.problems(problems);
+        problems(sending).iter().for_each(|problem| printer.problem(problem));
     }
-    for one in &traced.written {
-        let value = one.value.as_ref().map_or_else(|| "deleted".to_owned(), line);
-        printer.data(&format!("storage {}  {} = {value}  (not written)", one.storage, short(&one.key, WIDTH)));
+    for one in list(traced, "written") {
+        let value = if one["value"].is_null() { "deleted".to_owned() } else { line(&one["value"]) };
+        let (storage, key) = (text(one, "storage"), text(one, "key"));
+        printer.data(&format!("storage {storage}  {} = {value}  (not written)", short(&key, WIDTH)));
     }
-    printer.problems(&traced.problems);
-    if traced.left_out > 0 {
-        printer.say(&format!("{} more payloads were not followed; --limit follows more", traced.left_out));
-    }
-}
-
-fn print_payloads(context: &Context, payloads: &Payloads) {
-    for shown in &payloads.items {
-        context.printer.data(&format!("    {}", line(shown)));
-    }
-    if payloads.count > payloads.items.len() {
-        context.printer.data(&format!("    … {} more", payloads.count - payloads.items.len()));
+    problems(traced).iter().for_each(|problem| printer.problem(problem));
+    if let Some(left_out) = traced["left_out"].as_u64().filter(|count| *count > 0) {
+        printer.say(&format!("{left_out} more payloads were not followed; --limit follows more"));
     }
 }
 
-fn line(shown: &engine::trace::Shown) -> String {
-    let text = shown.value.as_ref().map(Value::to_string).or_else(|| shown.beginning.clone()).unwrap_or_default();
-    short(&text, WIDTH)
+fn print_payloads(context: &Context, payloads: &Value) {
+    let shown: Vec<&Value> = list(payloads, "items").collect();
+    shown.iter().for_each(|shown| context.printer.data(&format!("    {}", line(shown))));
+    let more = payloads["count"].as_u64().unwrap_or_default().saturating_sub(shown.len() as u64);
+    if more > 0 {
+        context.printer.data(&format!("    … {more} more"));
+    }
+}
+
+fn line(shown: &Value) -> String {
+    let whole = shown.get("value").map(Value::to_string);
+    short(&whole.unwrap_or_else(|| shown["beginning"].as_str().unwrap_or_default().to_owned()), WIDTH)
 }

@@ -1,11 +1,13 @@
 //! `tramontane usage`: what calls used and are estimated to cost.
 
+use super::server::Items;
 use super::{Context, Ended};
 use crate::exit::Exit;
-use crate::story::usage_value;
+use crate::print::time;
+use crate::story::{usage_row, usage_sum};
 use clap::{Args, ValueEnum};
 use model::Millis;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use store::{UsageBy, UsageSum};
 
 /// Arguments of `tramontane usage`.
@@ -52,24 +54,34 @@ impl Usage {
             By::Model => (UsageBy::Model, "model"),
             By::Day => (UsageBy::Day, "day"),
         };
-        let (since, until) = (self.since.unwrap_or(Millis::MIN), self.until.unwrap_or(Millis::MAX));
-        let store = context.read_store().await?;
-        let (sums, currency) = (store.usage_by(by, since, until).await?, store.currency(None).await?);
+        let rows = match context.server()? {
+            Some(server) => {
+                let query =
+                    [("by", Some(word.to_owned())), ("since", self.since.map(time)), ("until", self.until.map(time))];
+                server.get::<Items<Map<String, Value>>>(&["usage"], &query).await?.items
+            }
+            None => {
+                let (since, until) = (self.since.unwrap_or(Millis::MIN), self.until.unwrap_or(Millis::MAX));
+                let store = context.read_store().await?;
+                let (sums, currency) = (store.usage_by(by, since, until).await?, store.currency(None).await?);
+                sums.iter().map(|sum| usage_row(word, sum, currency.as_deref())).collect()
+            }
+        };
         if context.printer.json() {
-            let row = |sum: &UsageSum| {
-                let mut shown = json!({ word: sum.name });
-                shown.as_object_mut().into_iter().for_each(|shown| shown.extend(usage_value(sum, currency.as_deref())));
-                shown
-            };
-            context.printer.value(&sums.iter().map(row).collect());
+            context.printer.value(&json!(rows));
             return Ok(Exit::Done);
         }
-        if sums.is_empty() {
+        if rows.is_empty() {
             context.printer.say("no call has used anything");
             return Ok(Exit::Done);
         }
-        let currency = currency.unwrap_or_default();
-        print(context, word, &sums, &currency);
+        let named = |row: &Map<String, Value>| {
+            let name = row.get(word).and_then(Value::as_str).map(str::to_owned);
+            UsageSum { name, ..usage_sum(row) }
+        };
+        let currency = rows.iter().find_map(|row| row.get("currency")?.as_str()).unwrap_or_default();
+        let sums: Vec<UsageSum> = rows.iter().map(named).collect();
+        print(context, word, &sums, currency);
         let unpriced: u64 = sums.iter().map(|sum| sum.unpriced).sum();
         if unpriced > 0 {
             let (one, hint) = (if unpriced == 1 { "call has" } else { "calls have" }, "tramontane prices init");

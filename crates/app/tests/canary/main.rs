@@ -93,6 +93,7 @@ incoming:
   signed: { subscriber: { type: webhook, signing_secret: "${secret:SIGNING}" } }
   guarded: { subscriber: { type: webhook, token: "${secret:HOOK_TOKEN}" } }
   answers: { subscriber: { type: answers, route: ask, on: all } }
+  models: { subscriber: { type: mistral, http_client: service, method: GET, entity: List Models } }
 outgoing:
   ask:
     transformers:
@@ -121,6 +122,7 @@ routes:
   act: { incoming: rows, outgoing: act, parallel: 8, retry: { attempts: 1 } }
   keep: { incoming: answers, outgoing: keep }
   signed: { incoming: signed, outgoing: nothing }
+  listed: { incoming: models, outgoing: nothing }
   guarded: { incoming: guarded, outgoing: nothing }
 "#;
 
@@ -322,6 +324,7 @@ fn no_canary_is_found_anywhere() {
 
     let serving = stage.serve();
     stage.run(&mut stage.command(&["run", "rows", "--wait", "1s"]));
+    stage.run(&mut stage.command(&["run", "models", "--wait", "1s"]));
     wait_for("the answers", || {
         let tally = stage.run(&mut stage.command(&["tasks", "list", "--limit", "1000", "--json"])).json();
         let tasks = tally.as_array().unwrap();

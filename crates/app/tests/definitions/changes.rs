@@ -424,6 +424,31 @@ fn only_declared_variables_can_be_named() {
 }
 
 #[test]
+fn only_an_admin_lets_a_key_go_to_another_host() {
+    let desk = Desk::with(
+        "http_clients:\n  mistral: { prototype: mistral, base_uri: \"https://api.mistral.ai\", api_key: \"${secret:MISTRAL_API_KEY}\" }\n",
+    );
+    let client = |base_uri: &str| {
+        let client = json!({ "prototype": "mistral", "base_uri": base_uri, "api_key": "${secret:MISTRAL_API_KEY}" });
+        json!({ "definition": client })
+    };
+    let (path, new) = ("/definitions/http_clients/mistral", "/definitions/http_clients/new");
+    let (at, absent) = ([("if-match", "\"1\"")], [("if-none-match", "*")]);
+    let evil = client("https://evil.example");
+    let (status, refused) = desk.put(path, &at, &evil);
+    assert_eq!((status, &refused["code"]), (403, &json!("key_leaves_host")), "{refused}");
+    assert_eq!(desk.put(new, &absent, &evil).0, 403, "nor with a client of its own");
+    assert_eq!(desk.put(new, &absent, &client("https://api.mistral.ai/eu")).0, 201, "where it goes anyway");
+    let bundle = json!({ "definitions": { "http_clients": { "mistral": evil["definition"] } } });
+    assert_eq!(desk.post("editor", "/apply", &bundle).0, 403);
+    let planned = desk.post("editor", "/plan", &bundle);
+    assert_eq!((planned.0, &planned.1["problems"][0]["code"]), (200, &json!("key_leaves_host")));
+    let recorded = desk.get("admin", "/audit?what=denied");
+    assert_eq!(recorded["items"].as_array().unwrap().len(), 3, "{recorded}");
+    assert_eq!(desk.send("admin", "PUT", path, &at, &evil).0, 200);
+}
+
+#[test]
 fn file_roots_are_named_or_refused() {
     let world = World::new();
     let mut refused = world.command(&["serve", "--listen", "127.0.0.1:0", "--file-roots", "none"]);

@@ -58,10 +58,7 @@ impl Listener {
 
     /// The next event; `None` where none has come for a while.
     pub fn next(&self) -> Option<Event> {
-        match self.events.recv_timeout(Duration::from_millis(500)) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.events.recv_timeout(Duration::from_millis(500)).ok()
     }
 
     /// The next event of this name; others are passed over. The bound is for a broken server.

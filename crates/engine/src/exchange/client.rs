@@ -189,7 +189,7 @@ impl Client {
         request_id: Option<&str>,
         files: &Arc<dyn Files>,
     ) -> Exchanged {
-        self.send(request, Some(credential), request_id, files, &mut |_| {}).await
+        self.exchange_heard(request, credential, request_id, files, &mut |_| {}).await
     }
 
     /// The same; `hear` gets the pieces of the answer as they come.

@@ -56,6 +56,7 @@ pub(super) struct Bulk {
 
 /// What a decision would be about.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BulkForeseen)]
 pub(super) struct Foreseen {
     count: u64,
     /// There may be more than `count`.

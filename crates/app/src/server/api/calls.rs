@@ -45,8 +45,7 @@ pub(super) struct ToCheck {
 
 /// What is known of a request before it is sent.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CallCheck)]
-pub(super) struct Checked {
+pub(super) struct CheckedRequest {
     /// Whether it could be sent.
     ok: bool,
     /// What is wrong; places are JSON pointers into the request.
@@ -60,13 +59,12 @@ pub(super) struct Checked {
     /// Whether sending it asks for `confirm: true`.
     confirm: bool,
     /// What it will use at most, as far as the request says; `null` for what uses nothing.
-    foreseen: Option<Foreseen>,
+    foreseen: Option<ForeseenUse>,
 }
 
 /// What a call will use at most. What the request does not bound is `null`.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CallForeseen)]
-pub(super) struct Foreseen {
+pub(super) struct ForeseenUse {
     model: Option<String>,
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
@@ -81,13 +79,13 @@ pub(super) struct Foreseen {
 #[utoipa::path(
     post, path = "/operations/{method}/{title}/check", tag = "operations",
     params(("method" = String, Path), ("title" = String, Path)), request_body = ToCheck,
-    responses((status = 200, body = Checked))
+    responses((status = 200, body = CheckedRequest))
 )]
 pub(super) async fn check(
     State(shared): State<Shared>,
     Path(named): Path<(String, String)>,
     Json(ToCheck { request, http_client }): Json<ToCheck>,
-) -> Result<Json<Checked>, Refused> {
+) -> Result<Json<CheckedRequest>, Refused> {
     let entry = find(&named)?;
     let operation = operation(&shared, entry)?;
     let client = http_client.map(|name| client(&shared, &name)).transpose()?;
@@ -95,7 +93,7 @@ pub(super) async fn check(
         Ok(request) => request,
         Err(problem) => {
             let effect = operation.effect(&Request::default());
-            return Ok(Json(Checked {
+            return Ok(Json(CheckedRequest {
                 ok: false,
                 problems: vec![problem],
                 unchecked: Vec::new(),
@@ -110,7 +108,7 @@ pub(super) async fn check(
     let base = client.as_ref().map_or("", |client| client.base());
     let effect = operation.effect(&request);
     let currency = shared.store.currency(None).await?;
-    let foreseen = operation.foreseen(&request, base).map(|usage| Foreseen {
+    let foreseen = operation.foreseen(&request, base).map(|usage| ForeseenUse {
         model: usage.model,
         prompt_tokens: usage.prompt_tokens,
         completion_tokens: usage.completion_tokens,
@@ -118,7 +116,7 @@ pub(super) async fn check(
         currency: usage.cost.and(currency),
         cost: usage.cost,
     });
-    Ok(Json(Checked {
+    Ok(Json(CheckedRequest {
         ok: !found.problems.iter().any(Problem::is_error),
         problems: found.problems,
         unchecked: found.unchecked,
@@ -150,8 +148,7 @@ pub(super) struct ToSend {
 
 /// A call that has ended.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = CallSent)]
-pub(super) struct Sent {
+pub(super) struct SentCall {
     #[schema(value_type = i64)]
     run: RunId,
     /// Its task: everything about it is there.
@@ -178,7 +175,7 @@ pub(super) struct Sent {
 #[utoipa::path(
     post, path = "/operations/{method}/{title}/send", tag = "operations",
     params(("method" = String, Path), ("title" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
-    request_body = ToSend, responses((status = 200, body = Sent), (status = 202, body = Going))
+    request_body = ToSend, responses((status = 200, body = SentCall), (status = 202, body = Going))
 )]
 pub(super) async fn send(
     State(shared): State<Shared>,
@@ -253,7 +250,7 @@ fn ready(shared: &Shared, entry: &'static Entry, wish: &ToSend) -> Result<Reques
     Ok(request)
 }
 
-fn sent(story: &TaskStory, sees_payloads: bool) -> Sent {
+fn sent(story: &TaskStory, sees_payloads: bool) -> SentCall {
     let ends: Vec<_> = story.attempts.iter().filter_map(|attempt| attempt.end.as_ref()).collect();
     let last = ends.last();
     let mut problem = story.row.problem.clone();
@@ -265,7 +262,7 @@ fn sent(story: &TaskStory, sees_payloads: bool) -> Sent {
             "only those who may see payloads are told the reason".clone_into(&mut problem.reason);
         }
     }
-    Sent {
+    SentCall {
         run: story.row.run,
         task: story.row.id,
         state: story.row.state,

@@ -73,10 +73,10 @@ pub(super) async fn confirm(
     door: Door,
     Json(Code { code }): Json<Code>,
 ) -> Result<Json<RecoveryCodes>, Refused> {
-    let attempt = attempt(&shared, &door, &actor.name).await?;
     let now = shared.clock.now();
     let none = || conflict("factor_none", "there is no second factor that waits for its first code");
     let offered = own(&shared, &actor).await?.factor.filter(|factor| !factor.is_confirmed).ok_or_else(none)?;
+    let attempt = attempt(&shared, &door, &actor.name).await?;
     let secret = open(&shared, &actor.name, &offered.sealed).await?;
     let step = factor::step(secret.expose_secret(), code.trim(), now);
     let wrong = || unfit(Problem::new("code_wrong", "this code is wrong").at("code"));

@@ -20,7 +20,6 @@ mod definitions;
 mod document;
 mod events;
 mod extract;
-// FACTOR mod factor;
 mod factor;
 mod filters;
 mod health;

@@ -12,7 +12,6 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use memchr::memmem;
 use model::Problem;
 use sha2::{Digest, Sha256};
 use store::{KeptAnswer, KeyedCall, Known};
@@ -26,13 +25,8 @@ const LONGEST_KEY: usize = 200;
 const LARGEST: usize = 64 << 20;
 /// Answers up to so many bytes are kept.
 const KEPT: usize = 256 << 10;
-/// What tokens begin with: an answer with one is not kept, so that no copy of the store has it.
-const SECRET: &[u8] = b"tramontane_";
-
-/// Said by a handler with its answer: it holds a secret, and is not kept.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "for answers with secrets that do not look like tokens")]
-pub(super) struct NotKept;
+/// What answers are kept of: they hold no secrets and no payloads. Others are carried out once too, and not kept.
+const KEPT_OF: [&str; 7] = ["activities", "alerts", "apply", "definitions", "runs", "schedules", "tasks"];
 
 /// Carries out a call that brings a key, unless it was carried out before.
 pub(super) async fn carry_out(State(shared): State<Shared>, request: Request, next: Next) -> Response {
@@ -59,6 +53,8 @@ async fn keyed(shared: Shared, request: Request, next: Next) -> Result<Response,
         at: shared.clock.now(),
     };
     let key = call.key;
+    let resource = parts.uri.path().split('/').nth(3).unwrap_or_default();
+    let is_kept = KEPT_OF.contains(&resource);
     match shared.store.take_key(call).await? {
         Known::New => {}
         Known::Answered(answer) => return replayed(answer),
@@ -67,7 +63,7 @@ async fn keyed(shared: Shared, request: Request, next: Next) -> Result<Response,
     // Carried out to its end also where whoever asked has gone: else nobody would know how it went.
     let carried = tokio::spawn(async move {
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-        keep(&shared, key, response).await
+        keep(&shared, key, response, is_kept).await
     });
     carried.await.unwrap_or_else(|_| {
         let problem = Problem::new("internal", "something went wrong in the server; its log says what");
@@ -98,16 +94,15 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 /// Keeps what was done. A call that was refused or failed did nothing that counts, and may be made again.
-async fn keep(shared: &Shared, key: [u8; 32], response: Response) -> Result<Response, Refused> {
+async fn keep(shared: &Shared, key: [u8; 32], response: Response, is_kept: bool) -> Result<Response, Refused> {
     if !response.status().is_success() {
         shared.store.free_key(key).await?;
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, LARGEST).await.map_err(|_| too_large())?;
-    let is_secret = parts.extensions.get::<NotKept>().is_some() || memmem::find(&body, SECRET).is_some();
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let kept: Option<Bytes> = (!is_secret && body.len() <= KEPT).then(|| body.clone());
+    let kept: Option<Bytes> = (is_kept && body.len() <= KEPT).then(|| body.clone());
     let answer = KeptAnswer { status: parts.status.as_u16(), content_type, body: kept };
     shared.store.keep_answer(key, answer).await?;
     Ok(Response::from_parts(parts, Body::from(body)))

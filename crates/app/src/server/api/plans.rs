@@ -26,6 +26,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Plans that are made at the same time: each may hold megabytes.
 static AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// A key belongs to its host: that it goes to another is for admins to say.
+const KEY_LEAVES_HOST: &str = "key_leaves_host";
 /// How often a change is planned anew because another one came first.
 const TRIES: usize = 5;
 
@@ -273,6 +275,11 @@ pub(super) async fn change(
         }
         let found = found(shared, actor, order.change.clone(), stored).await?.map_err(wrong)?;
         let Found { plan, warnings, refused } = found;
+        if refused.iter().any(|problem| problem.code == KEY_LEAVES_HOST) {
+            shared.store.record(vec![actor.did("denied", order.subject, shared.clock.now())]).await?;
+            let problem = Problem::new(KEY_LEAVES_HOST, "a key would go to a host to which it did not go before");
+            return Err(Refused::new(StatusCode::FORBIDDEN, problem).with_problems(refused));
+        }
         if !refused.is_empty() {
             return Err(wrong(refused));
         }

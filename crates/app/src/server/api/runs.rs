@@ -7,6 +7,7 @@ use super::problem::Refused;
 use super::schema::{self, Items};
 use super::tasks::{lane_named, lanes, limited};
 use crate::print::time;
+use crate::progress::Progress;
 use crate::story::Lanes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -103,6 +104,9 @@ pub(super) struct Begun {
     run: RunId,
     /// Whether it was interrupted while it took data in, and goes on.
     continued: bool,
+    /// Runs of this incoming that were still open; they are finished first.
+    #[schema(value_type = Vec<i64>)]
+    open: Vec<RunId>,
 }
 
 /// Begins a run, or goes on with one that was interrupted while it took data in. The serving engine works on it.
@@ -120,7 +124,7 @@ pub(super) async fn begin(
     })?;
     shared.store.record(vec![actor.did("run.begin", format!("{incoming} {}", begun.run), shared.clock.now())]).await?;
     shared.standing.call_for(&[]);
-    Ok((StatusCode::ACCEPTED, Json(Begun { run: begun.run, continued: begun.continued })))
+    Ok((StatusCode::ACCEPTED, Json(Begun { run: begun.run, continued: begun.continued, open: begun.open })))
 }
 
 /// The definitions cannot be run as they are: the first reason, and how many there are.
@@ -132,4 +136,17 @@ fn not_runnable(problems: Vec<Problem>) -> Refused {
         problem.reason = format!("{} (and {} more problems)", problem.reason, count - 1);
     }
     Refused::new(StatusCode::CONFLICT, problem)
+}
+
+/// How far a run has come, lane by lane, with what it used.
+#[utoipa::path(
+    get, path = "/runs/{id}/progress", tag = "runs", params(("id" = i64, Path)),
+    responses((status = 200, body = Progress))
+)]
+pub(super) async fn progress(State(shared): State<Shared>, Path(id): Path<i64>) -> Result<Json<Progress>, Refused> {
+    let store = shared.store.as_ref();
+    let run = store.run(RunId(id)).await?.ok_or_else(|| unknown(id))?;
+    let flows = shared.status.borrow().flows.clone().unwrap_or_default();
+    let lanes = flows.reachable_from(run.lane);
+    Ok(Json(Progress::of(store, &flows, run.id, &lanes, shared.clock.now()).await?))
 }

@@ -96,6 +96,11 @@ pub(crate) fn task_state() -> Object {
     words(model::TaskState::ALL.map(model::TaskState::as_str))
 }
 
+/// Kind of a task.
+pub(crate) fn task_kind() -> Object {
+    words([model::TaskKind::Pull, model::TaskKind::Push].map(model::TaskKind::as_str))
+}
+
 /// Kind of a task, or `null`.
 pub(crate) fn task_kind_or_null() -> Object {
     let kinds = [model::TaskKind::Pull, model::TaskKind::Push].map(|kind| Value::from(kind.as_str()));

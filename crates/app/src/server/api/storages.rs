@@ -6,31 +6,22 @@ use super::extract::{Json, Path, Query};
 use super::problem::Refused;
 use super::schema::{self, Items, Page};
 use super::tasks::limited;
+use crate::storages::{Storage, known};
 use crate::story::Entry;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use model::storages::{LARGEST_VALUE, LONGEST_KEY};
 use model::{EntryKey, Problem};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use store::{EntryFilter, EntryWrite};
 use utoipa::{IntoParams, ToSchema};
 
-/// A storage that has entries.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Storage {
-    name: String,
-    /// How many entries it has.
-    entries: u64,
-}
-
-/// Every storage that has entries, with how many.
+/// Every storage that is defined or has entries, with how many.
 #[utoipa::path(get, path = "/storages", tag = "storages", responses((status = 200, body = Items<Storage>)))]
 pub(super) async fn list(State(shared): State<Shared>) -> Result<Json<Items<Storage>>, Refused> {
-    let counts = shared.store.entry_counts(shared.clock.now()).await?;
-    let items = counts.into_iter().map(|(name, entries)| Storage { name, entries });
-    Ok(Json(Items { items: items.collect() }))
+    Ok(Json(Items { items: known(shared.store.as_ref(), shared.clock.now()).await? }))
 }
 
 /// What may be asked of the entries.

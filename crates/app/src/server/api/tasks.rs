@@ -231,7 +231,10 @@ pub(super) async fn attempts(
 
 async fn story(shared: &Shared, actor: &Actor, id: i64) -> Result<TaskStory, Refused> {
     let Some(story) = shared.store.task(TaskId(id)).await? else { return Err(unknown(id)) };
-    let shown = TaskStory::of(&story, &lanes(shared).await?).for_one_who(actor.sees_payloads);
+    let mut shown = TaskStory::of(&story, &lanes(shared).await?).for_one_who(actor.sees_payloads);
+    if shown.has_cost() {
+        shown = shown.in_currency(shared.store.currency(None).await?);
+    }
     if actor.sees_payloads {
         shared.store.record(vec![actor.did("task.see_payload", id.to_string(), shared.clock.now())]).await?;
     }

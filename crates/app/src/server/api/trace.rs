@@ -157,14 +157,14 @@ pub(crate) struct Sending {
     /// The request as an object, or the payload where it is no call.
     request: Option<Shown>,
     /// The call; `null` where it is none, or is refused.
-    call: Option<Sent>,
+    call: Option<TracedCall>,
     /// What keeps it from being sent, and what is noticed.
     problems: Vec<Noted>,
 }
 
 /// A call.
 #[derive(Debug, Serialize, ToSchema)]
-struct Sent {
+struct TracedCall {
     method: String,
     url: String,
     /// The key is shown as `***`.
@@ -332,13 +332,13 @@ impl From<trace::Sending> for Sending {
             costs,
             writes,
             request: of.request.map(Shown::from),
-            call: of.sent.map(Sent::from),
+            call: of.sent.map(TracedCall::from),
             problems: noted(of.problems, &[]),
         }
     }
 }
 
-impl From<trace::Sent> for Sent {
+impl From<trace::Sent> for TracedCall {
     fn from(of: trace::Sent) -> Self {
         let pairs =
             |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| Pair { name, value }).collect();

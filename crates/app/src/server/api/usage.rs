@@ -6,7 +6,7 @@ use super::problem::Refused;
 use super::schema::{Items, instant};
 use super::tasks::wrong;
 use crate::print::time;
-use crate::story::usage_value;
+use crate::story::{usage_row, usage_value};
 use axum::extract::State;
 use model::Millis;
 use model::definition::Span;
@@ -55,11 +55,7 @@ pub(super) async fn sums(
     let (since, until) = (instant(since)?.unwrap_or(Millis::MIN), instant(until)?.unwrap_or(Millis::MAX));
     let sums = shared.store.usage_by(by, since, until).await?;
     let currency = shared.store.currency(None).await?;
-    let items = sums.iter().map(|sum| {
-        let mut shown = usage_value(sum, currency.as_deref());
-        shown.insert(word.to_owned(), json!(sum.name));
-        Value::Object(shown)
-    });
+    let items = sums.iter().map(|sum| Value::Object(usage_row(word, sum, currency.as_deref())));
     Ok(Json(Items { items: items.collect() }))
 }
 
