@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 const MOST_LINES: usize = 600;
 
 /// Rust files that are longer, each with its reason. An entry that is no longer needed is an error.
-const LONGER: [(&str, &str); 0] = [];
+const LONGER: [(&str, &str); 2] = [
+    ("crates/app/tests/cli.rs", "what commands print, whole"),
+    ("crates/app/tests/people.rs", "every test of it signs in, in the same few ways that only these tests need"),
+];
 
 /// Beginnings of paths that exist on one machine only.
 const MACHINE_PATHS: [&str; 4] =

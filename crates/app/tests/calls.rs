@@ -166,7 +166,7 @@ fn a_route_answers_whoever_calls_it() {
     let made = bench.world.run(&["tokens", "add", "otto", "--scope", "proxy", "--json"]).expect(0).json();
     let authorization = format!("Bearer {}", made["token"].as_str().unwrap());
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-    assert_eq!(serving.send("POST", "/api/v1/proxy/log", &headers, b"1"), (200, json!(1)));
+    assert_eq!(serving.send("POST", "/api/v1/proxy/log", &headers, br#"{"a":1}"#), (200, json!({ "a": 1 })));
     let path = "/api/v1/operations/GET/List%20Models/send";
     let wish = br#"{"http_client":"mistral","request":{}}"#;
     assert_eq!(serving.send("POST", path, &headers, wish).0, 403);

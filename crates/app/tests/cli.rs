@@ -95,41 +95,58 @@ fn help_names_every_command() {
     Usage: tramontane [OPTIONS] <COMMAND>
 
     Commands:
-      entities   Lists the operations of the Mistral API, or shows one
-      catalogue  Takes newer documents of the API into use
-      call       Makes one call and prints its answer. Nothing is stored
-      plan       Shows what applying definitions would change
-      apply      Applies definitions: all of them or none
-      export     Writes the stored definitions as YAML
-      run        Runs an incoming: takes its data in and works until all of it is through
-      serve      Runs everything that is defined, until it is told to stop
-      schedules  Shows schedules and when they run next, pauses them and lets them go on
-      webhooks   Shows the addresses that others send to
-      storages   Shows what transformers remembered, and changes it
-      tasks      Looks at tasks and decides about them
-      usage      Sums what calls used and are estimated to cost, by route, model or day
-      people     Shows who may use the server, and changes what they may do
-      tokens     Makes tokens for the API, lists and deletes them
-      prices     Shows the prices that costs are estimated by
-      prune      Deletes old tasks, as routes and incoming say what is kept
-      backup     Copies the whole store to one file, also while an engine works
-      restore    Puts a backup into a new data folder
-      store      Copies a whole store into another one, of PostgreSQL for example
-      doctor     Looks the data folder over, and says what to do about what it finds
-      simulator  Starts the stand-in for the Mistral API
-      demo       Shows the product at work: 20 products, a simulator, 20 descriptions
-      help       Print this message or the help of the given subcommand(s)
+      entities     Lists the operations of the Mistral API, or shows one
+      catalogue    Takes newer documents of the API into use
+      call         Makes one call and prints its answer. Nothing is stored
+      plan         Shows what applying definitions would change
+      apply        Applies definitions: all of them or none
+      try          Shows what a definition does to data, step by step. Nothing is kept
+      export       Writes the stored definitions as YAML
+      run          Runs an incoming: takes its data in and works until all of it is through
+      serve        Runs everything that is defined, until it is told to stop
+      schedules    Shows schedules and when they run next, pauses them and lets them go on
+      webhooks     Shows the addresses that others send to
+      storages     Shows what transformers remembered, and changes it
+      tasks        Looks at tasks and decides about them
+      activities   Shows work about many tasks that goes on by itself, pauses it and stops it
+      usage        Sums what calls used and are estimated to cost, by route, model or day
+      people       Shows who may use the server, and changes what they may do
+      tokens       Makes tokens for the API, lists and deletes them
+      audit        Shows what people did, and were kept from doing
+      environment  Says what this server is called, and in which colour it is shown
+      alerts       Shows how alerts stand, tries and mutes them
+      models       Shows which models are in use, and which of those go
+      secrets      Keeps keys and other secrets sealed in the store, and changes the key that seals them
+      prices       Shows the prices that costs are estimated by
+      prune        Deletes old tasks, as routes and incoming say what is kept
+      backup       Copies the whole store to one file, also while an engine works
+      restore      Puts a backup into a new data folder
+      store        Copies a whole store into another one, of PostgreSQL for example
+      doctor       Looks the data folder over, and says what to do about what it finds
+      openapi      Prints the API of `serve` as an OpenAPI document
+      completion   Prints a script that completes commands in a shell
+      man          Prints the manual page, or writes one for every verb
+      simulator    Starts the stand-in for the Mistral API
+      demo         Shows the product at work: 20 products, a simulator, 20 descriptions
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
-          --data <DIR>      Folder of the store. Made on first use, readable by you alone [env:
-                            TRAMONTANE_DATA=FOLDER/data]
-          --database <URL>  A PostgreSQL database instead of the folder's own:
-                            `postgres://user:password@host/name`. Blobs stay in the folder, which all
-                            machines must share [env: TRAMONTANE_DATABASE]
-          --json            Prints JSON on stdout
-          --no-color        Prints no colours [env: NO_COLOR]
-      -h, --help            Print help
-      -V, --version         Print version
+          --data <DIR>              Folder of the store. Made on first use, readable by you alone [env:
+                                    TRAMONTANE_DATA=FOLDER/data]
+          --database <URL>          A PostgreSQL database instead of the folder's own:
+                                    `postgres://user:password@host/name`. Blobs stay in the folder,
+                                    which all machines must share [env: TRAMONTANE_DATABASE]
+          --server <URL>            Speaks to this server in the place of a store: the same commands,
+                                    the same output [env: TRAMONTANE_SERVER=]
+          --token <TOKEN>           A token of that server. In the environment nobody reads it along
+                                    [env: TRAMONTANE_TOKEN]
+          --key-file <FILE>         File with the key that seals secrets; for its owner alone. Without
+                                    one: secrets.key in the data folder [env: TRAMONTANE_KEY_FILE=]
+          --json                    Prints JSON on stdout
+          --no-color                Prints no colours [env: NO_COLOR]
+          --log-format <text|json>  How what happens is written to stderr [env: TRAMONTANE_LOG_FORMAT=]
+      -h, --help                    Print help
+      -V, --version                 Print version
 
     Exit codes:
       0  done                                     5    the service said not now
@@ -190,12 +207,12 @@ fn operations_are_found_and_shown() {
     exit 0
     -- stdout
     method  entity                path                      effect  area
-    GET     Retrieve Rate Limits  /v1/admin/rate-limit      read    beta.admin.billing
+    GET     Retrieve Model        /v1/models/{model_id}     read    models
+    GET     List Models           /v1/models                read    models
+    GET     List Judges           /v1/observability/judges  read    beta.observability.judges
     GET     Retrieve Usage        /v1/admin/usage           read    beta.admin.billing
     GET     List Batch Jobs       /v1/batch/jobs            read    batch
-    GET     List Models           /v1/models                read    models
-    GET     Retrieve Model        /v1/models/{model_id}     read    models
-    GET     List Judges           /v1/observability/judges  read    beta.observability.judges
+    GET     Retrieve Rate Limits  /v1/admin/rate-limit      read    beta.admin.billing
     "#);
     assert_snapshot!(prompt.says(&["entities", "--search", "delete model", "--json"]), @r#"
     exit 0
@@ -589,19 +606,4 @@ fn decisions_about_tasks_are_kept() {
           hint: did you mean "products"?
         "#);
     });
-}
-
-#[test]
-fn shells_complete_and_manuals_are_written() {
-    let world = World::new();
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = world.run(&["completion", shell]).expect(0).stdout;
-        assert!(script.contains("tramontane") && script.contains("schedules"), "{shell}");
-    }
-    world.run(&["completion", "cmd"]).expect(2);
-    assert!(world.run(&["man"]).expect(0).stdout.starts_with(".ie"));
-    world.run(&["man", "--out", "pages"]).expect(0);
-    let pages = std::fs::read_dir(world.path("pages")).unwrap().count();
-    assert!(pages > 40, "{pages}");
-    assert!(std::fs::read_to_string(world.path("pages/tramontane-tasks-list.1")).unwrap().contains("newest first"));
 }

@@ -70,6 +70,8 @@ fn no_request_that_can_be_made_of_the_document_breaks_it() {
             world.run(&["tokens", "add", role, "--json"]).expect(0).json()["token"].as_str().unwrap().to_owned();
         let examples = (wanted() / ROLES.len()).div_ceil(operations).max(1);
         let output = Command::new(&program)
+            .arg("--config-file")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis/schemathesis.toml"))
             .arg("run")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi/tramontane.json"))
             .args(["--url", &format!("http://{}/api/v1", serving.address)])

@@ -23,7 +23,7 @@ struct Environment;
 
 impl Variables for Environment {
     fn variable(&self, name: &str) -> Option<String> {
-        (name == "HOME").then(|| "/home/ann".to_owned())
+        (name == "HOME").then(|| "/srv/ann".to_owned())
     }
 
     fn secret(&self, _: &str) -> Option<SecretString> {
@@ -180,7 +180,7 @@ fn refused(roots: &[PathBuf], kind: &str, body: &Value, before: &[StoredDefiniti
 
 #[test]
 fn only_declared_variables_and_files_under_a_root_can_be_named() {
-    let roots = [PathBuf::from("/srv/files"), PathBuf::from("/home/ann/files")];
+    let roots = [PathBuf::from("/srv/files"), PathBuf::from("/srv/ann/files")];
     let file = |path: &str| json!({ "subscriber": { "type": "file", "path": path } });
     let outside = ["path_outside incoming.x.subscriber.path"];
     let undeclared = ["variable_undeclared incoming.x.subscriber.path"];
@@ -283,7 +283,7 @@ fn declared_values_come_before_those_of_the_environment() {
     let with = WithDeclared { declared: &declared, otherwise: &Environment };
     assert_eq!(with.variable("HOME").as_deref(), Some("/srv"));
     assert_eq!(with.variable("REGION"), None);
-    assert_eq!(WithDeclared { declared: &[], ..with }.variable("HOME").as_deref(), Some("/home/ann"));
+    assert_eq!(WithDeclared { declared: &[], ..with }.variable("HOME").as_deref(), Some("/srv/ann"));
 }
 
 #[test]

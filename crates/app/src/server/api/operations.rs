@@ -114,7 +114,7 @@ pub(super) async fn show(headers: HeaderMap, Path(named): Path<(String, String)>
 
 /// The operation of this method and title.
 pub(super) fn find((word, title): &(String, String)) -> Result<&'static Entry, Refused> {
-    let method = method(word).map_err(wrong)?;
+    let method = method(word).map_err(|reason| Refused::not_found("method_unknown", reason))?;
     catalogue().find(Some(method), title).map_err(|problem| Refused::new(StatusCode::NOT_FOUND, problem))
 }
 

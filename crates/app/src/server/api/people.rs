@@ -104,7 +104,7 @@ pub(super) async fn put(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    #[schema(schema_with = schema::role)]
+    #[schema(schema_with = schema::role_or_null)]
     role: Option<Role>,
     sees_payloads: Option<bool>,
 }

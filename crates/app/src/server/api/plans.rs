@@ -232,7 +232,7 @@ pub(super) struct Exported {
 /// roots.
 #[utoipa::path(
     get, path = "/export", tag = "plans", params(Exported),
-    responses((status = 200, body = String, content_type = "application/yaml"))
+    responses((status = 200, body = Value, content_type = "application/yaml"))
 )]
 pub(super) async fn export_all(
     State(shared): State<Shared>,

@@ -119,6 +119,13 @@ pub(super) fn scope() -> utoipa::openapi::schema::Array {
     utoipa::openapi::schema::ArrayBuilder::new().items(one).build()
 }
 
+/// A role, or `null`.
+pub(super) fn role_or_null() -> Object {
+    let roles = model::Role::ALL.map(|role| Value::from(role.as_str()));
+    let either = SchemaType::Array(vec![Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(either).enum_values(Some(roles.into_iter().chain([Value::Null]))).build()
+}
+
 /// A decision about a task.
 pub(crate) fn decision() -> Object {
     words(Decision::ALL.map(Decision::as_str))
