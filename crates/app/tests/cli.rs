@@ -166,29 +166,36 @@ fn help_names_every_command() {
       <ENTITY>  Title of an entity: "Retrieve Model"; or `custom`, with --method and --path-template
 
     Options:
-          --data <DIR>            Folder of the store. Made on first use, readable by you alone [env:
-                                  TRAMONTANE_DATA=FOLDER/data]
-          --method <METHOD>       HTTP method, where several entities have the title
-          --database <URL>        A PostgreSQL database instead of the folder's own:
-                                  `postgres://user:password@host/name`. Blobs stay in the folder, which
-                                  all machines must share [env: TRAMONTANE_DATABASE]
-          --path-template <PATH>  Path of an operation that the catalogue does not know, with the entity
-                                  `custom`
-          --credential <KIND>     The kind of key that a `custom` operation asks for: api_key,
-                                  admin_key, user_key
-          --json                  Prints JSON on stdout
-          --no-color              Prints no colours [env: NO_COLOR]
-          --path <K=V>            A value for a slot of the path
-          --query <K=V>           A value for the query; JSON where it is JSON, else text
-          --payload <JSON|@FILE>  The body
-          --file <FIELD=PATH>     A file for a field of the form
-          --request <JSON|@FILE>  The whole request: {path, query, payload}
-          --base-uri <URL>        Where to send it; not looked at with --client [env:
-                                  MISTRAL_BASE_URI=http://SIMULATOR]
-          --client <NAME>         Uses a stored HTTP client
-          --out <PATH>            Writes an answer that is a file here instead of to stdout
-          --dry-run               Prints the request and sends nothing
-      -h, --help                  Print help
+          --data <DIR>              Folder of the store. Made on first use, readable by you alone [env:
+                                    TRAMONTANE_DATA=FOLDER/data]
+          --method <METHOD>         HTTP method, where several entities have the title
+          --database <URL>          A PostgreSQL database instead of the folder's own:
+                                    `postgres://user:password@host/name`. Blobs stay in the folder,
+                                    which all machines must share [env: TRAMONTANE_DATABASE]
+          --path-template <PATH>    Path of an operation that the catalogue does not know, with the
+                                    entity `custom`
+          --credential <KIND>       The kind of key that a `custom` operation asks for: api_key,
+                                    admin_key, user_key
+          --server <URL>            Speaks to this server in the place of a store: the same commands,
+                                    the same output [env: TRAMONTANE_SERVER=]
+          --path <K=V>              A value for a slot of the path
+          --token <TOKEN>           A token of that server. In the environment nobody reads it along
+                                    [env: TRAMONTANE_TOKEN]
+          --key-file <FILE>         File with the key that seals secrets; for its owner alone. Without
+                                    one: secrets.key in the data folder [env: TRAMONTANE_KEY_FILE=]
+          --query <K=V>             A value for the query; JSON where it is JSON, else text
+          --json                    Prints JSON on stdout
+          --payload <JSON|@FILE>    The body
+          --file <FIELD=PATH>       A file for a field of the form
+          --no-color                Prints no colours [env: NO_COLOR]
+          --log-format <text|json>  How what happens is written to stderr [env: TRAMONTANE_LOG_FORMAT=]
+          --request <JSON|@FILE>    The whole request: {path, query, payload}
+          --base-uri <URL>          Where to send it; not looked at with --client [env:
+                                    MISTRAL_BASE_URI=http://SIMULATOR]
+          --client <NAME>           Uses a stored HTTP client
+          --out <PATH>              Writes an answer that is a file here instead of to stdout
+          --dry-run                 Prints the request and sends nothing
+      -h, --help                    Print help
 
     Examples: tramontane call "Retrieve Model" --path model_id=open-mistral-7b
               tramontane call "Chat Completion" --payload @body.json --dry-run

@@ -84,7 +84,7 @@ fn no_request_that_can_be_made_of_the_document_breaks_it() {
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
-        let made = said.split(" generated").next().and_then(|before| before.rsplit(' ').next()?.parse::<usize>().ok());
+        let made = said.split(" generated,").next().and_then(|before| before.rsplit(' ').next()?.parse::<usize>().ok());
         assert!(output.status.success(), "as {role}:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
         cases += made.unwrap_or_else(|| panic!("{said}"));
     }

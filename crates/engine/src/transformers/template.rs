@@ -16,8 +16,8 @@ const MAX_TEXT: usize = 64 << 10;
 const FUEL: u64 = 1_000_000;
 const BYTES_PER_FUEL: usize = 64;
 
-/// How deep macros and recursive loops may call. What doubles at each call is then a million times as large at most.
-const MAX_CALLS: usize = 20;
+/// How deep macros and recursive loops may call; a call of a macro counts four times.
+const MAX_CALLS: usize = 50;
 
 /// The name of the template, which nobody sees.
 const NAME: &str = "template";
@@ -59,7 +59,7 @@ impl FromOptions for Template {
         environment.set_debug(true);
         environment.remove_global("debug");
         // Lists are put together without being paid for. What is carried from turn to turn could double each time: no loop
-        // hands anything on, and macros call each other only so deep.
+        // hands anything on, and macros call each other only a dozen times.
         environment.remove_global("namespace");
         environment.add_filter("tojson", to_json);
         let added = environment.add_template_owned(NAME, options.template);
