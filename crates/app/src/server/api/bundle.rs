@@ -49,7 +49,6 @@ pub(super) struct Bundle {
 #[serde(deny_unknown_fields)]
 pub(super) struct BundleFile {
     /// What problems call it; nothing is read or written under it.
-    #[schema(max_length = 255)]
     pub(super) name: String,
     /// What is in it.
     pub(super) text: String,

@@ -2,7 +2,7 @@
 
 use super::super::Shared;
 use super::actor::Actor;
-use super::bundle::Bundle;
+use super::bundle::{Bundle, refuse_long};
 use super::extract::{Json, Query};
 use super::noted::{Noted, noted};
 use super::problem::Refused;
@@ -205,6 +205,7 @@ pub(super) async fn check(
     actor: Actor,
     Json(bundle): Json<Bundle>,
 ) -> Result<Json<Checked>, Refused> {
+    refuse_long(bundle.why.as_deref())?;
     let stored = shared.store.definitions().await?.1;
     let found = match bundle.draft(&shared) {
         Ok(draft) => found(&shared, &actor, Change::Draft { draft, prune: bundle.prune }, stored).await?,
